@@ -1,0 +1,90 @@
+"""
+The one origin (RFC 9110 section 4.3.1: scheme, host, port) that bearer tokens may travel to.
+
+A base URL is judged once, when it is set; each request's URL is compared with it before a bearer
+is attached. https only, except to loopback, where the sandbox lives.
+"""
+
+from ipaddress import ip_address
+
+import httpx
+from attrs import field, frozen
+
+from daxko_auth.facts.errors import CredentialsError, UntrustedOriginError
+from daxko_auth.facts.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
+
+
+@frozen
+class Origin:
+    """Scheme, host and port, in the normal form in which httpx gives them."""
+
+    base_url: str
+    _scheme: str = field(repr=False)
+    _netloc: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, base_url: str, *, setting: str = "base_url") -> "Origin":
+        """
+        Judge a base URL; `setting` is its name in messages.
+
+        Raises:
+            CredentialsError: not an https origin (nor http to loopback), or more than an origin.
+        """
+        try:
+            url = httpx.URL(base_url.strip().rstrip("/"))
+        except (httpx.InvalidURL, AttributeError, TypeError):
+            url = None
+        if url is None or not url.host or url.scheme not in {"http", "https"}:
+            msg = f"{setting} is not a URL such as {DEFAULT_BASE_URL}"
+            raise CredentialsError(msg)
+        # From here on only the host is quoted: userinfo, path and query may hold a secret.
+        if url.userinfo:
+            msg = f"{setting} holds a user name or password; write https://{url.host} and pass ApiCredentials instead"
+            raise CredentialsError(msg)
+        if url.host == PARTNERS_API_HOST:
+            msg = (
+                f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
+                f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}"
+            )
+            raise CredentialsError(msg)
+        if url.path not in {"", "/"} or url.query or url.fragment:
+            msg = (
+                f"{setting} is more than an origin; write {url.scheme}://{url.netloc.decode('ascii')} "
+                'without a path (the endpoints already begin with "/v3"), query or fragment'
+            )
+            raise CredentialsError(msg)
+        if url.scheme == "http" and not _is_loopback(url.host):
+            msg = (
+                f"{setting} would send credentials to {url.host} over plain http; write https://{url.host}. "
+                "Only a loopback address such as http://127.0.0.1:8700 (the sandbox) may be http"
+            )
+            raise CredentialsError(msg)
+        return cls(f"{url.scheme}://{url.netloc.decode('ascii')}", url.scheme, url.netloc)
+
+    def admits(self, url: httpx.URL) -> bool:
+        """Whether `url` has this scheme, host and port, and so may be sent a bearer token."""
+        return url.netloc == self._netloc and url.scheme == self._scheme
+
+    def require(self, url: httpx.URL) -> None:
+        """
+        Refuse a URL of any other origin.
+
+        Raises:
+            UntrustedOriginError: naming that origin; nothing was sent.
+        """
+        if not self.admits(url):
+            target = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+            msg = (
+                f"the access token stays with {self.base_url}; this request goes to {target} and was not sent. "
+                "Use an httpx client without DaxkoAuth for other servers, or set base_url if this is your Daxko origin"
+            )
+            raise UntrustedOriginError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

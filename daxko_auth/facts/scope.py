@@ -1,0 +1,79 @@
+"""
+Which Daxko client (customer organisation) a token may act for.
+
+RFC 6749 calls this parameter `scope` and means permissions; Daxko puts the number of a customer in
+it. This module turns what people write into that one value, and refuses what cannot be one.
+"""
+
+import re
+from typing import Final
+
+from attrs import frozen
+
+from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.facts.vendor import SCOPE_PREFIX
+
+# Numbers as Daxko issues them: no sign, no leading zero, no more digits than a 64-bit integer has.
+_CLIENT_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+@frozen(init=False, slots=True)
+class ClientScope:
+    """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
+
+    #: The number Daxko gave the customer organisation, e.g. 9999.
+    client_id: int
+
+    def __init__(self, client_id: "int | str | ClientScope") -> None:
+        """
+        Accept `9999`, `"9999"`, `"client:9999"` or another ClientScope.
+
+        Raises:
+            CredentialsError: it is none of these.
+        """
+        self.__attrs_init__(_client_id_of(client_id))  # type: ignore[attr-defined]
+
+    @property
+    def wire(self) -> str:
+        """The value of the `scope` parameter: `client:9999`."""
+        return f"{SCOPE_PREFIX}{self.client_id}"
+
+    def __str__(self) -> str:
+        return self.wire
+
+
+#: What every public function that asks for a scope takes.
+ScopeLike = ClientScope | int | str
+
+
+def _client_id_of(written: object) -> int:
+    match written:
+        case ClientScope():
+            return written.client_id
+        case bool():
+            pass
+        case int() | str():
+            digits = str(written).removeprefix(SCOPE_PREFIX)
+            if _CLIENT_ID.fullmatch(digits):
+                return int(digits)
+        case _:
+            pass
+    # The value is not quoted: a username, a password or a token may have landed here by mistake.
+    msg = (
+        "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
+        f'"9999" or "client:9999"; got {_kind_of(written)}. Daxko tells you the number when it links '
+        "your API account to that customer"
+    )
+    raise CredentialsError(msg)
+
+
+def _kind_of(written: object) -> str:
+    if isinstance(written, str):
+        if not written.strip():
+            return "a blank string"
+        if written.startswith(SCOPE_PREFIX):
+            return f'"{SCOPE_PREFIX}" followed by something that is not such a number'
+        return "a string that is not such a number (a username, or a token?)"
+    if isinstance(written, int) and not isinstance(written, bool):
+        return "a number out of range"
+    return f"a value of type {type(written).__name__}"

@@ -1,0 +1,88 @@
+"""
+A secret that does not show itself.
+
+Every credential and token is held in a `Secret` from the moment it is read. Whatever prints, logs,
+formats, dumps or pickles one gets a fingerprint or a refusal; only `reveal()` gives the value.
+"""
+
+import hashlib
+import secrets
+from hmac import compare_digest
+from typing import Final, NoReturn, Self, final
+
+# Keyed with a key of this process, so that a fingerprint in a log can be compared with its
+# neighbours but never with a dictionary of guesses, and says nothing about the value's beginning.
+_FINGERPRINT_KEY: Final = secrets.token_bytes(16)
+
+
+def fingerprint(value: bytes) -> str:
+    """Return eight hexadecimal digits that stand for `value` in this process and nowhere else."""
+    return hashlib.blake2s(value, key=_FINGERPRINT_KEY, digest_size=4).hexdigest()
+
+
+@final
+class Secret:
+    """A string that only `reveal()` gives away; everything else shows its `fingerprint`."""
+
+    __slots__ = ("_value",)
+
+    _value: str
+
+    def __init__(self, value: str) -> None:
+        """
+        Wrap `value`.
+
+        Raises:
+            TypeError: `value` is not a string.
+        """
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
+            msg = f"a secret is a string, not {type(value).__name__}"
+            raise TypeError(msg)
+        object.__setattr__(self, "_value", value)
+
+    def reveal(self) -> str:
+        """Return the value. Use it inside an expression; do not give it a name."""
+        return self._value
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits, the same for equal secrets of this process only."""
+        return fingerprint(self._value.encode("utf-8", "surrogatepass"))
+
+    def __repr__(self) -> str:
+        return f"<secret {self.fingerprint}>"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return compare_digest(
+            self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
+        )
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        msg = f"a secret does not change; {name!r} was not set"
+        raise AttributeError(msg)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        msg = (
+            "a secret is not pickled. Let the other process read its own: "
+            "ApiCredentials.from_env() there, or pass the names of files"
+        )
+        raise TypeError(msg)
