@@ -31,7 +31,7 @@ class UntrustedOriginError(DaxkoAuthError):
 class _AnsweredError(DaxkoAuthError):
     """What every failed token request can tell: which scope, and how the server answered, if it did."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one fact each, all but the message by name
         self,
         message: str,
         *,

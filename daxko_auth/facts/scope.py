@@ -8,52 +8,27 @@ it. This module turns what people write into that one value, and refuses what ca
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.vendor import SCOPE_PREFIX
 
 # Numbers as Daxko issues them: no sign, no leading zero, no more digits than a 64-bit integer has.
 _CLIENT_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_TOO_LARGE: Final = 10**18
 
 
-@frozen(init=False, slots=True)
-class ClientScope:
-    """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
-
-    #: The number Daxko gave the customer organisation, e.g. 9999.
-    client_id: int
-
-    def __init__(self, client_id: "int | str | ClientScope") -> None:
-        """
-        Accept `9999`, `"9999"`, `"client:9999"` or another ClientScope.
-
-        Raises:
-            CredentialsError: it is none of these.
-        """
-        self.__attrs_init__(_client_id_of(client_id))  # type: ignore[attr-defined]
-
-    @property
-    def wire(self) -> str:
-        """The value of the `scope` parameter: `client:9999`."""
-        return f"{SCOPE_PREFIX}{self.client_id}"
-
-    def __str__(self) -> str:
-        return self.wire
-
-
-#: What every public function that asks for a scope takes.
-ScopeLike = ClientScope | int | str
-
-
-def _client_id_of(written: object) -> int:
+def _client_id_of(written: "int | str | ClientScope") -> int:
     match written:
         case ClientScope():
             return written.client_id
         case bool():
             pass
-        case int() | str():
-            digits = str(written).removeprefix(SCOPE_PREFIX)
+        case int():
+            if 0 < written < _TOO_LARGE:
+                return written
+        case str():
+            digits = written.removeprefix(SCOPE_PREFIX)
             if _CLIENT_ID.fullmatch(digits):
                 return int(digits)
         case _:
@@ -77,3 +52,27 @@ def _kind_of(written: object) -> str:
     if isinstance(written, int) and not isinstance(written, bool):
         return "a number out of range"
     return f"a value of type {type(written).__name__}"
+
+
+@frozen
+class ClientScope:
+    """
+    The one Daxko client a token may act for; sent as `scope`. Not a list of permissions.
+
+    Made from `9999`, `"9999"`, `"client:9999"` or another ClientScope; anything else raises `CredentialsError`.
+    """
+
+    #: The number Daxko gave the customer organisation, e.g. 9999.
+    client_id: int = field(converter=_client_id_of)
+
+    @property
+    def wire(self) -> str:
+        """The value of the `scope` parameter: `client:9999`."""
+        return f"{SCOPE_PREFIX}{self.client_id}"
+
+    def __str__(self) -> str:
+        return self.wire
+
+
+#: What every public function that asks for a scope takes.
+ScopeLike = ClientScope | int | str

@@ -1,0 +1,126 @@
+"""
+The door for httpx programs: an `httpx.Auth` that opens every endpoint of one Daxko client.
+
+Attaches the access token, and answers a 401 with one renewal and one replay. The token request
+itself never passes through the program's own httpx client.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Final
+
+import httpx
+
+from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.facts.log import log
+from daxko_auth.facts.scope import ClientScope, ScopeLike
+from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.facts.vendor import BearerKind, bearer_for
+from daxko_auth.policy.source import TokenSource
+
+#: A body up to this size is read into memory before it is sent, so that it can be sent again.
+LARGEST_BUFFERED_BODY: Final = 1024 * 1024
+
+_UNAUTHORIZED: Final = 401
+
+
+class DaxkoAuth(httpx.Auth):
+    """
+    Authenticates requests to Daxko for one Daxko client, with tokens from a `TokenSource`.
+
+    Works with `httpx.Client` and `httpx.AsyncClient`; any number of threads and tasks may share it.
+    Build the source once: a source per request would ask for a token per request.
+    """
+
+    def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
+        """
+        Authenticate for `scope`. With `replay=False` a 401 is handed over; the next call has a new token.
+
+        Raises:
+            CredentialsError: `scope` is not the number of a Daxko client.
+        """
+        self._source = source
+        self._origin = source.origin
+        self._scope = ClientScope(scope)
+        self._replay = replay
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """
+        Send with a token; on a 401, renew and send once more.
+
+        Raises:
+            UntrustedOriginError: the URL is not of the source's origin. Nothing was sent.
+            CredentialsError: the URL is the partner token endpoint, which takes no access token.
+            TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
+        """
+        self._check(request)
+        if _wants_buffering(request):
+            request.read()
+        token = self._source.token(self._scope)
+        response = yield _with(token, request)
+        if response.status_code != _UNAUTHORIZED:
+            return
+        if not self._may_replay(request):
+            self._source.refused_without_replay(token)
+            return
+        replacement = self._source.replacement_for(token)
+        if replacement is None:
+            return
+        response = yield _with(replacement, request)
+        if response.status_code == _UNAUTHORIZED:
+            self._source.replacement_refused(replacement)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Do the same as `sync_auth_flow`, awaiting."""
+        self._check(request)
+        if _wants_buffering(request):
+            await request.aread()
+        token = await self._source.atoken(self._scope)
+        response = yield _with(token, request)
+        if response.status_code != _UNAUTHORIZED:
+            return
+        if not self._may_replay(request):
+            self._source.refused_without_replay(token)
+            return
+        replacement = await self._source.areplacement_for(token)
+        if replacement is None:
+            return
+        response = yield _with(replacement, request)
+        if response.status_code == _UNAUTHORIZED:
+            self._source.replacement_refused(replacement)
+
+    def __repr__(self) -> str:
+        return f"<DaxkoAuth for {self._scope} at {self._origin.base_url}>"
+
+    def _check(self, request: httpx.Request) -> None:
+        self._origin.require(request.url)
+        if bearer_for(request.url.path) is not BearerKind.ACCESS_TOKEN:
+            msg = (
+                f"{request.url.path} takes the refresh token, which never travels through a program's own HTTP; "
+                f"nothing was sent. Ask for an access token with TokenSource.token({self._scope.client_id})"
+            )
+            raise CredentialsError(msg)
+
+    def _may_replay(self, request: httpx.Request) -> bool:
+        if self._replay and isinstance(request.stream, httpx.ByteStream):
+            return True
+        log.warning(
+            "%s: %s %s was answered 401 and is not sent again (%s); the next call has a new token",
+            self._scope,
+            request.method,
+            request.url.path,
+            "its body cannot be sent twice" if self._replay else "replay=False",
+        )
+        return False
+
+
+def _with(token: AccessToken, request: httpx.Request) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token.reveal()}"
+    return request
+
+
+def _wants_buffering(request: httpx.Request) -> bool:
+    """Whether the body is not in memory, but small enough: a multipart form, a file; never a generator."""
+    if isinstance(request.stream, httpx.ByteStream):
+        return False
+    length = request.headers.get("Content-Length", "")
+    return length.isascii() and length.isdecimal() and int(length) <= LARGEST_BUFFERED_BODY

@@ -1,0 +1,182 @@
+"""
+One token request on the wire: the partner token endpoint, asked once.
+
+The only importer of generated code for that endpoint. What went wrong is returned, not raised:
+a traceback from in here would hold the form and the answer. Nothing is retried or remembered.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from daxko_auth.edges.http import BearerAuth, BorrowedTransport, CappedTransport, proxy_for, run_within
+from daxko_auth.edges.quoting import quote
+from daxko_auth.edges.token_response import Answer, is_unavailable, utc
+from daxko_auth.edges.trouble import Trouble, what_happened
+from daxko_auth.facts.credentials import ApiCredentials
+from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
+from daxko_auth.facts.log import log
+from daxko_auth.facts.origin import Origin
+from daxko_auth.facts.scope import ClientScope
+from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.facts.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
+
+if TYPE_CHECKING:
+    import ssl
+
+_REFUSALS: Final = frozenset({400, 401, 403})
+_REDIRECTS: Final = range(300, 400)
+
+#: How a token request ends.
+Outcome = AccessToken | TokenRequestError
+
+
+class Exchange:
+    """Turns API credentials into an access token for one scope, over connections of its own."""
+
+    def __init__(
+        self, credentials: ApiCredentials, origin: Origin, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._credentials = credentials
+        self._origin = origin
+        self._transport = transport
+        self._ssl_context: ssl.SSLContext | None = None
+
+    def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
+        """
+        Ask once, for at most `timeout` seconds in all. `sent_at` is now, in Unix time.
+
+        Returns the token, or the error that says why there is none. Raises nothing.
+        """
+        try:
+            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout))
+        except TimeoutError:
+            what = f"did not answer within {timeout:.3g} s"
+        except RuntimeError:
+            what = "could not be asked: no thread can be started"
+        return self._unavailable(scope, what)
+
+    def _ask(self, scope: ClientScope, sent_at: float, timeout: float) -> Outcome:
+        failed: Callable[[ClientScope, str], TokenRequestError]
+        try:
+            answer = self._send(scope, sent_at, timeout)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
+            # A sentence in here and an error out there: the error must not have the request in its context.
+            kind, what = what_happened(error, self._secrets)
+        else:
+            return self._judge(answer, scope, sent_at)
+        match kind:
+            case Trouble.UNAVAILABLE:
+                failed = self._unavailable
+            case Trouble.UNREADABLE:
+                failed = self._invalid
+            case Trouble.UNEXPECTED:
+                failed = self._unexpected
+        return failed(scope, what)
+
+    def _send(self, scope: ClientScope, sent_at: float, timeout: float) -> Answer:
+        # Imported with the first request: a program that only reads tokens never needs it.
+        from daxko_api.api.partners import request_access_token  # noqa: PLC0415
+        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
+        from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
+
+        with AuthenticatedClient(
+            base_url=self._origin.base_url,
+            headers={"Accept": ACCEPT},
+            timeout=httpx.Timeout(timeout),
+            follow_redirects=False,
+            raise_on_unexpected_status=False,
+            httpx_args={
+                "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
+                "transport": CappedTransport(self._open_transport()),
+            },
+        ) as api:
+            response = request_access_token.sync_detailed(
+                client=api,
+                body=AccessTokenRequest(
+                    client_id=self._credentials.username,
+                    client_secret=self._credentials.password.reveal(),
+                    scope=scope.wire,
+                ),
+            )
+        return Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+
+    def _open_transport(self) -> httpx.BaseTransport:
+        if self._transport is not None:
+            return BorrowedTransport(self._transport)
+        # Loading the certificates is the slow part of a connection; it is done once.
+        self._ssl_context = self._ssl_context or httpx.create_ssl_context()
+        return httpx.HTTPTransport(verify=self._ssl_context, proxy=proxy_for(self._origin))
+
+    def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
+        status = answer.status_code
+        if is_unavailable(status):
+            return self._unavailable(scope, f"answered {status}", answer)
+        if status in _REDIRECTS:
+            return self._invalid(scope, f"redirects ({status}) to {_host_of(answer)}, which is not followed", answer)
+        error = quote(answer.error, self._secrets, limit=64)
+        if status in _REFUSALS or error is not None:
+            return self._refused(scope, answer, error)
+        grant = answer.grant(now=utc(sent_at))
+        if isinstance(grant, str):
+            return self._invalid(scope, f"did not answer with a token response: {grant}", answer)
+        token = AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
+        if grant.life_assumed:
+            log.warning("%s: the answer does not say how long %s lives; one hour is assumed", scope, token)
+        return token
+
+    @property
+    def _secrets(self) -> tuple[Secret, ...]:
+        return (self._credentials.password, self._credentials.refresh_token)
+
+    @property
+    def _where(self) -> str:
+        return f"{self._origin.base_url}{PARTNER_TOKEN_ENDPOINT.path}"
+
+    def _unavailable(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+        return TokenEndpointUnavailable(
+            f"no access token for {scope}: {self._where} {what}. "
+            "Ask again later; if it lasts, check the network, DAXKO_BASE_URL and Daxko's status",
+            scope=scope.wire,
+            status_code=answer.status_code if answer else None,
+            retryable=True,
+            retry_after=answer.retry_after if answer else None,
+        )
+
+    def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
+        description = quote((answer.fields or {}).get("error_description"), self._secrets)
+        said = ": ".join(filter(None, (error, description))) or "no reason given"
+        return TokenRefused(
+            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said}). "
+            f"Check the username, password and refresh token of account {self._credentials.username!r}, and that "
+            f"Daxko has linked it to Daxko client {scope.client_id}",
+            scope=scope.wire,
+            status_code=answer.status_code,
+            error=error,
+            error_description=description,
+        )
+
+    def _invalid(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+        return TokenResponseInvalid(
+            f"no access token for {scope}: {self._where} {what}. "
+            "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+            scope=scope.wire,
+            status_code=answer.status_code if answer else None,
+        )
+
+    def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
+        return TokenRequestError(
+            f"no access token for {scope}: {self._where} {what}. "
+            "Check the transport given as http=; if there is none, please report this",
+            scope=scope.wire,
+        )
+
+
+def _host_of(answer: Answer) -> str:
+    try:
+        return httpx.URL(answer.location or "").host or "a path of the same host"
+    except httpx.InvalidURL:
+        return "an address that is not a URL"

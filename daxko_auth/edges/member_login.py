@@ -1,0 +1,168 @@
+"""
+One member login on the wire: the member token endpoint, asked once.
+
+What went wrong is returned, not raised, as in the exchange. Nothing is repeated: a doubled failed
+login locks people out.
+"""
+
+from datetime import timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from attrs import frozen
+
+from daxko_auth.edges.http import (
+    AsyncBorrowedTransport,
+    AsyncCappedTransport,
+    BearerAuth,
+    BorrowedTransport,
+    CappedTransport,
+)
+from daxko_auth.edges.quoting import quote
+from daxko_auth.edges.token_response import Answer, is_unavailable, utc
+from daxko_auth.edges.trouble import Trouble, what_happened
+from daxko_auth.facts.errors import (
+    DaxkoAuthError,
+    MemberLoginRefused,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenResponseInvalid,
+)
+from daxko_auth.facts.origin import Origin
+from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.tokens import AccessToken, MemberToken
+from daxko_auth.facts.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
+
+if TYPE_CHECKING:
+    from daxko_api.client import AuthenticatedClient
+    from daxko_api.models.member_token_request import MemberTokenRequest
+
+_UNAUTHORIZED: Final = 401
+_REFUSALS: Final = frozenset({400, 401, 403})
+
+
+class Refusal(Enum):
+    """A 401 that does not end the matter."""
+
+    #: The answer says that the access token was the problem, not the member.
+    ACCESS_TOKEN = auto()
+    #: The answer does not say whose fault it was.
+    UNEXPLAINED = auto()
+
+
+#: How a member login ends.
+LoginOutcome = MemberToken | DaxkoAuthError | Refusal
+
+
+@frozen
+class MemberLogin:
+    """Turns a member's name and password into a member token, with an access token as the bearer."""
+
+    origin: Origin
+    timeout: httpx.Timeout
+
+    def request(
+        self, token: AccessToken, username: str, password: Secret, *, sent_at: float, transport: httpx.BaseTransport
+    ) -> LoginOutcome:
+        """Ask once through `transport`, which is left open. `sent_at` is now, in Unix time. Raises nothing."""
+        from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
+
+        try:
+            with self._api(token, CappedTransport(BorrowedTransport(transport))) as api:
+                response = request_member_token.sync_detailed(client=api, body=_body(username, password))
+            answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, (password,))
+        else:
+            return self._judge(answer, token, password, sent_at)
+        return self._failed(token, *trouble)
+
+    async def arequest(
+        self,
+        token: AccessToken,
+        username: str,
+        password: Secret,
+        *,
+        sent_at: float,
+        transport: httpx.AsyncBaseTransport,
+    ) -> LoginOutcome:
+        """Ask the same, awaiting."""
+        from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
+
+        try:
+            async with self._api(token, AsyncCappedTransport(AsyncBorrowedTransport(transport))) as api:
+                response = await request_member_token.asyncio_detailed(client=api, body=_body(username, password))
+            answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, (password,))
+        else:
+            return self._judge(answer, token, password, sent_at)
+        return self._failed(token, *trouble)
+
+    def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
+        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
+
+        return AuthenticatedClient(
+            base_url=self.origin.base_url,
+            headers={"Accept": ACCEPT},
+            timeout=self.timeout,
+            follow_redirects=False,
+            raise_on_unexpected_status=False,
+            httpx_args={
+                "auth": BearerAuth(MEMBER_TOKEN_ENDPOINT.bearer, token.reveal, self.origin),
+                "transport": transport,
+            },
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.origin.base_url}{MEMBER_TOKEN_ENDPOINT.path}"
+
+    def _judge(self, answer: Answer, token: AccessToken, password: Secret, sent_at: float) -> LoginOutcome:
+        status = answer.status_code
+        error = quote(answer.error, (password,), limit=64)
+        if status == _UNAUTHORIZED and "invalid_token" in (answer.bearer_error, error):
+            return Refusal.ACCESS_TOKEN
+        if status == _UNAUTHORIZED and error is None:
+            return Refusal.UNEXPLAINED
+        if status in _REFUSALS:
+            description = quote((answer.fields or {}).get("error_description"), (password,))
+            said = ": ".join(filter(None, (error, description))) or "no reason given"
+            return MemberLoginRefused(
+                f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "
+                "Check the member's name and password; they are not those of the API account",
+                scope=token.scope.wire,
+                status_code=status,
+                error=error,
+                error_description=description,
+            )
+        if is_unavailable(status):
+            return self._failed(token, Trouble.UNAVAILABLE, f"answered {status}", answer)
+        grant = answer.grant(now=utc(sent_at))
+        if isinstance(grant, str):
+            return self._failed(token, Trouble.UNREADABLE, f"did not answer with a token response: {grant}", answer)
+        return MemberToken(
+            grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in, grant.other_fields
+        )
+
+    def _failed(
+        self, token: AccessToken, trouble: Trouble, what: str, answer: Answer | None = None
+    ) -> TokenRequestError:
+        kind = {Trouble.UNAVAILABLE: TokenEndpointUnavailable, Trouble.UNREADABLE: TokenResponseInvalid}.get(
+            trouble, TokenRequestError
+        )
+        return kind(
+            f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
+            "failed login can lock the member out; let the member try again",
+            scope=token.scope.wire,
+            status_code=answer.status_code if answer else None,
+            retryable=trouble is Trouble.UNAVAILABLE,
+            retry_after=answer.retry_after if answer else None,
+        )
+
+
+def _body(username: str, password: Secret) -> "MemberTokenRequest":
+    from daxko_api.models.member_token_request import MemberTokenRequest  # noqa: PLC0415 - see Exchange
+
+    return MemberTokenRequest(username=username, password=password.reveal())

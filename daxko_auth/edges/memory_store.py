@@ -1,0 +1,60 @@
+"""
+Tokens kept in this process, for as long as it runs.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from daxko_auth.facts.fork import reset_after_fork
+from daxko_auth.facts.token_key import TokenKey
+from daxko_auth.facts.tokens import AccessToken
+
+
+class MemoryStore:
+    """The default token store: shared by the sources it is given to, and by nobody else."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[TokenKey, AccessToken] = {}
+        self._turns: defaultdict[TokenKey, threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
+        reset_after_fork(self)
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Return the token kept for `key`, usable or not."""
+        with self._lock:
+            return self._tokens.get(key)
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Keep `token`, unless one that ends later is kept already."""
+        with self._lock:
+            kept = self._tokens.get(key)
+            if kept is None or kept.expires_at <= token.expires_at:
+                self._tokens[key] = token
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget exactly this token, not its successor."""
+        with self._lock:
+            if self._tokens.get(key) == token:
+                del self._tokens[key]
+
+    @contextmanager
+    def turn(self, key: TokenKey, timeout: float) -> Generator[None, None, None]:
+        """Wait up to `timeout` seconds until nobody else renews this token, then go on in any case."""
+        with self._lock:
+            turn = self._turns[key]
+        mine = turn.acquire(timeout=timeout)
+        try:
+            yield
+        finally:
+            if mine:
+                turn.release()
+
+    def after_fork_in_child(self) -> None:
+        """Keep the tokens; the locks may be held by threads of the parent."""
+        self._lock = threading.Lock()
+        self._turns = defaultdict(threading.Lock)
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore with {len(self._tokens)} tokens>"

@@ -1,0 +1,157 @@
+"""
+What a token endpoint answered, read without trusting it.
+
+Whatever the bytes are, reading them ends in a grant or in a sentence that says what is wrong with
+them. The sentence names keys, never values. Nothing here raises, and nothing here sends.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from attrs import field, frozen
+
+from daxko_auth.edges.retry_after import http_date_of, retry_after_of
+from daxko_auth.facts.jwt_claims import claims_of
+from daxko_auth.facts.secret import Secret
+
+#: A life longer than this is shortened to it: no token should outlive a month unchecked.
+LONGEST_LIFE: Final = 30 * 86_400
+#: The life of a token whose answer does not say, when the token does not say either.
+ASSUMED_LIFE: Final = 3_600
+
+_OK: Final = 200
+# More seconds than any clock counts; keeps arithmetic with absurd numbers finite.
+_FOREVER: Final = 1e15
+_KNOWN_FIELDS: Final = frozenset({"access_token", "expires_in", "token_type"})
+# Whatever else a token may be, it has to fit into a header.
+_HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]+")
+_SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+# RFC 6750 section 3: WWW-Authenticate: Bearer error="invalid_token", ...
+_BEARER_ERROR: Final = re.compile(r'bearer\b.*?\berror\s*=\s*"?([a-z_]{1,64})', re.IGNORECASE | re.ASCII)
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
+
+
+@frozen
+class Grant:
+    """A token response (RFC 6749 section 5.1) that can be used."""
+
+    secret: Secret
+    #: Seconds, 1 to `LONGEST_LIFE`.
+    expires_in: int
+    #: Whether neither the answer nor the token said how long it lives.
+    life_assumed: bool
+    other_fields: Mapping[str, object] = field(repr=False)
+
+
+@frozen
+class Answer:
+    """An HTTP answer, reduced to what may be looked at: no body, no header, but what they say."""
+
+    status_code: int
+    #: `text/html`, or "no content type".
+    media_type: str
+    #: The body's JSON object; None if it is not one.
+    fields: Mapping[str, object] | None = field(repr=False)
+    #: Seconds, or None.
+    retry_after: float | None
+    #: The `error` of a `WWW-Authenticate: Bearer` challenge, lower case, or None.
+    bearer_error: str | None
+    #: The `Location` of a redirect, or None.
+    location: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, status_code: int, headers: Mapping[str, str], content: bytes, *, now: datetime) -> "Answer":
+        """Read an answer. `headers` is looked up without regard to case, as httpx's are."""
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        challenge = _BEARER_ERROR.search(headers.get("www-authenticate", ""))
+        return cls(
+            status_code=status_code,
+            media_type=media_type if _MEDIA_TYPE.fullmatch(media_type) else "no content type",
+            fields=_json_object(content),
+            # A date is compared with the answer's own clock, so that ours may be wrong.
+            retry_after=retry_after_of(headers.get("retry-after"), now=http_date_of(headers.get("date")) or now),
+            bearer_error=challenge.group(1).lower() if challenge else None,
+            location=headers.get("location"),
+        )
+
+    @property
+    def error(self) -> object:
+        """The `error` of RFC 6749 section 5.2 as sent, or None; not yet fit to be quoted."""
+        return (self.fields or {}).get("error")
+
+    def grant(self, *, now: datetime) -> Grant | str:
+        """Return what was granted, or what is wrong with the answer."""
+        if self.status_code != _OK:
+            return f"status {self.status_code} ({self.media_type})"
+        if self.fields is None:
+            return f"status 200 with a body that is not a JSON object ({self.media_type})"
+        token = self.fields.get("access_token")
+        if not isinstance(token, str) or not _HEADER_SAFE.fullmatch(token):
+            return f"no access_token that fits into a header; its keys are {_names(self.fields)}"
+        token_type = self.fields.get("token_type")
+        if token_type is not None and str(token_type).lower() != "bearer":
+            return "its token_type is not bearer"
+        secret, token = Secret(token), None
+        life = _life_of(self.fields, secret, now)
+        if isinstance(life, str):
+            return life
+        other_fields = {name: value for name, value in self.fields.items() if name not in _KNOWN_FIELDS}
+        return Grant(secret, min(life or ASSUMED_LIFE, LONGEST_LIFE), life is None, other_fields)
+
+
+def _json_object(content: bytes) -> Mapping[str, object] | None:
+    try:
+        # RFC 8259 section 8.1: UTF-8 without a byte order mark.
+        decoded = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, object]", decoded) if isinstance(decoded, dict) else None
+
+
+def _life_of(fields: Mapping[str, object], secret: Secret, now: datetime) -> int | str | None:
+    """Return seconds, None where nobody says, or what is wrong."""
+    if "expires_in" not in fields:
+        return _life_in_claims(secret, now)
+    seconds = _seconds(fields["expires_in"])
+    if seconds is None or seconds < 1:
+        return "its expires_in is not a number of seconds above zero"
+    return int(min(seconds, LONGEST_LIFE))
+
+
+def _seconds(sent: object) -> float | None:
+    # The guide shows a string, "86400"; the vendor's older API reference says integer. Both are taken.
+    if isinstance(sent, str) and _SECONDS.fullmatch(sent.strip()):
+        return min(float(sent), _FOREVER)
+    if isinstance(sent, int | float) and not isinstance(sent, bool) and math.isfinite(sent):
+        return float(min(sent, _FOREVER))
+    return None
+
+
+def _life_in_claims(secret: Secret, now: datetime) -> int | str | None:
+    claims = claims_of(secret)
+    end = _seconds(claims.get("exp"))
+    if end is None:
+        return None
+    # Issue time by the server's clock where the token has it, so that ours may be wrong.
+    issued = _seconds(claims.get("iat"))
+    life = end - (now.timestamp() if issued is None else issued)
+    return int(life) if life >= 1 else "it does not say expires_in, and the token's own exp has passed"
+
+
+def _names(fields: Mapping[str, object]) -> str:
+    shown = sorted(name for name in fields if name.isidentifier() and len(name) <= 40)[:8]  # noqa: PLR2004
+    return ", ".join(shown) or "none that can be shown"
+
+
+def is_unavailable(status_code: int) -> bool:
+    """Whether the request itself was not at fault: 408, 429 (RFC 6585 section 4) and 5xx."""
+    return status_code in {408, 429} or status_code in range(500, 600)
+
+
+def utc(timestamp: float) -> datetime:
+    """Return a Unix time in seconds as an aware UTC datetime."""
+    return datetime.fromtimestamp(timestamp, UTC)

@@ -1,0 +1,40 @@
+"""
+What went wrong on the way, as a sentence without a secret.
+
+httpx's exceptions hold the whole request, body and bearer included. They end here.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+import httpx
+
+from daxko_auth.edges.http import AnswerTooLarge
+from daxko_auth.edges.quoting import quote
+from daxko_auth.facts.secret import Secret
+
+
+class Trouble(Enum):
+    """What an exception says about asking again."""
+
+    #: No answer came; asking again can help.
+    UNAVAILABLE = auto()
+    #: An answer came that cannot be read.
+    UNREADABLE = auto()
+    #: None of these: a transport of somebody's own, or a mistake of ours.
+    UNEXPECTED = auto()
+
+
+def what_happened(error: Exception, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
+    """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
+    name = type(error).__name__
+    match error:
+        case AnswerTooLarge() | httpx.DecodingError():
+            return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
+        case httpx.TimeoutException():
+            return Trouble.UNAVAILABLE, f"did not answer in time ({name})"
+        case httpx.TransportError():
+            reason = quote(str(error), secrets) or "no reason given"
+            return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"
+        case _:
+            return Trouble.UNEXPECTED, f"could not be asked ({name})"

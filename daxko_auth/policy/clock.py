@@ -1,0 +1,38 @@
+"""
+Time, as an argument: nothing above the edges reads a clock or sleeps but through this.
+"""
+
+import threading
+import time
+from typing import Final, Protocol
+
+
+class Clock(Protocol):
+    """Two clocks and a way to wait. Tests bring one whose time they make pass."""
+
+    def wall(self) -> float:
+        """Unix time in seconds. It can be set, and it runs on while the machine sleeps."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; on some systems they stand still while the machine sleeps."""
+        ...
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait until `event` is set or `seconds` have passed; return whether it is set."""
+        ...
+
+
+class SystemClock:
+    """The machine's own."""
+
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    @staticmethod
+    def wait(event: threading.Event, seconds: float) -> bool:
+        """Wait in real time."""
+        return event.wait(seconds)
+
+
+SYSTEM_CLOCK: Final[Clock] = SystemClock()

@@ -1,0 +1,33 @@
+"""
+What the policy asks of a place where tokens are kept.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from daxko_auth.facts.token_key import TokenKey
+from daxko_auth.facts.tokens import AccessToken
+
+
+class TokenStore(Protocol):
+    """
+    Keeps access tokens for everyone who shares it. Called from renewal threads only, so it may block.
+
+    Whatever it raises is logged and costs a shared token, never a request.
+    """
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Return the token kept for `key`, usable or not, or None."""
+        ...
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Keep `token`, unless one that ends later is kept already."""
+        ...
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget exactly this token, not its successor."""
+        ...
+
+    def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+        """Wait up to `timeout` seconds until nobody else renews this token, then go on in any case."""
+        ...

@@ -1,0 +1,103 @@
+"""
+Runs an ASGI application on uvicorn's HTTP protocol, in a thread, silently, and stops it at once.
+
+uvicorn's own server waits politely for connections to end, logs, and takes the process's signals; a
+sandbox does none of that. It drops what is under way, and leaves no thread, socket or warning behind.
+"""
+
+import asyncio
+import logging
+import socket
+import threading
+from concurrent.futures import Future
+from typing import Final, cast
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+#: What every answer carries, so that nobody takes it for Daxko's.
+SERVER: Final = "daxko-auth-sandbox (not Daxko)"
+
+#: How many connections may wait to be accepted.
+BACKLOG: Final = 2048
+
+_IDLE_SECONDS: Final = 75
+# Of its own, so that no other uvicorn in this process is silenced with it. Only defects of ours are errors.
+_LOGGER: Final = logging.getLogger("daxko_auth.sandbox")
+_LOGGER.setLevel(logging.ERROR)
+
+
+class _Connection(H11Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self.logger = _LOGGER
+        self.access_log = False
+        # The application drops connections when it is told to; ASGI itself has no way to.
+        self.app_state = {"connection": transport}
+
+    def send_400_response(self, msg: str) -> None:
+        # What is not HTTP never reaches the application, and still must not look like Daxko.
+        head = f"HTTP/1.1 400 Bad Request\r\nServer: {SERVER}\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+        self.transport.write(f"{head}Content-Length: {len(msg)}\r\n\r\n{msg}".encode("ascii"))
+        self.transport.close()
+
+
+class Serving:
+    """An application that is being served, from `start()` to `stop()`. Not started twice."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        self._config = Config(
+            app,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            proxy_headers=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+        )
+        self._config.load()
+        self._ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        # A daemon, so that a sandbox nobody closed does not keep a program from ending.
+        self._thread = threading.Thread(target=self._run, name="daxko-auth-sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Serve, in a thread; return once requests are answered."""
+        self._thread.start()
+        self._ready.result()
+
+    def stop(self) -> None:
+        """Drop every connection, and return once the thread has ended."""
+        loop, stopping = self._ready.result()
+        loop.call_soon_threadsafe(stopping.set)
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Return once the thread has ended, which may be never."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop, stopping, state = asyncio.get_running_loop(), asyncio.Event(), ServerState()
+        state.default_headers = [(b"server", SERVER.encode("ascii"))]
+        server = await loop.create_server(
+            lambda: _Connection(config=self._config, server_state=state, app_state={}),
+            sock=self._listener,
+            backlog=BACKLOG,
+        )
+        self._ready.set_result((loop, stopping))
+        await stopping.wait()
+        server.close()
+        # One turn of the loop for connections just accepted to appear, one for those aborted to go.
+        await asyncio.sleep(0)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        tasks = list(state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

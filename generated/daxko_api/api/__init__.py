@@ -1,0 +1,2 @@
+# Generated from openapi/daxko.yaml by openapi-python-client 0.29.1 (scripts/regenerate). Do not edit.
+"""Contains methods for accessing the API"""

@@ -1,0 +1,220 @@
+# Generated from openapi/daxko.yaml by openapi-python-client 0.29.1 (scripts/regenerate). Do not edit.
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.access_token_request import AccessTokenRequest
+from ...models.error_response import ErrorResponse
+from ...models.token_response import TokenResponse
+from ...types import Response, multipart_boundary
+
+
+def _get_kwargs(
+    *,
+    body: AccessTokenRequest,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/v3/partners/oauth2/token",
+    }
+
+    _kwargs["files"] = body.to_multipart()
+
+    headers["Content-Type"] = "multipart/form-data; boundary=" + multipart_boundary(_kwargs.get("files", []))
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> ErrorResponse | TokenResponse | None:
+    try:
+        if response.status_code == 200:
+            response_200 = TokenResponse.from_dict(response.json())
+
+            return response_200
+
+        if response.status_code == 400:
+            response_400 = ErrorResponse.from_dict(response.json())
+
+            return response_400
+
+        if response.status_code == 401:
+            response_401 = ErrorResponse.from_dict(response.json())
+
+            return response_401
+
+        if response.status_code == 406:
+            response_406 = ErrorResponse.from_dict(response.json())
+
+            return response_406
+
+        if response.status_code == 429:
+            response_429 = ErrorResponse.from_dict(response.json())
+
+            return response_429
+
+        if response.status_code == 503:
+            response_503 = ErrorResponse.from_dict(response.json())
+
+            return response_503
+
+        if 500 <= response.status_code <= 599:
+            response_5xx = ErrorResponse.from_dict(response.json())
+
+            return response_5xx
+
+        unexpected: Exception = errors.UnexpectedStatus(response.status_code)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        content_type = response.headers.get("Content-Type", "").partition(";")[0][:100]
+        unexpected = errors.UnexpectedBody(response.status_code, content_type)
+    # Out here, the exception that quotes the body is no context of the one that is raised.
+    if client.raise_on_unexpected_status:
+        raise unexpected
+    return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[ErrorResponse | TokenResponse]:
+    return Response(
+        status_code=response.status_code,
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: AccessTokenRequest,
+) -> Response[ErrorResponse | TokenResponse]:
+    """Request an access token for one Daxko client.
+
+     Trades the API account and its refresh token for an access token that sees one customer
+    organisation. Although the bearer is called refresh token, the grant is client_credentials, not the
+    refresh grant of RFC 6749 section 6: the refresh token is not used up and no other is returned.
+
+    Args:
+        body (AccessTokenRequest): The API account, and the Daxko client to act for. The refresh
+            token is in the header, not here.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedBody: If the body is not what the document says and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorResponse | TokenResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    body: AccessTokenRequest,
+) -> ErrorResponse | TokenResponse | None:
+    """Request an access token for one Daxko client.
+
+     Trades the API account and its refresh token for an access token that sees one customer
+    organisation. Although the bearer is called refresh token, the grant is client_credentials, not the
+    refresh grant of RFC 6749 section 6: the refresh token is not used up and no other is returned.
+
+    Args:
+        body (AccessTokenRequest): The API account, and the Daxko client to act for. The refresh
+            token is in the header, not here.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedBody: If the body is not what the document says and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorResponse | TokenResponse
+    """
+
+    return sync_detailed(
+        client=client,
+        body=body,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    body: AccessTokenRequest,
+) -> Response[ErrorResponse | TokenResponse]:
+    """Request an access token for one Daxko client.
+
+     Trades the API account and its refresh token for an access token that sees one customer
+    organisation. Although the bearer is called refresh token, the grant is client_credentials, not the
+    refresh grant of RFC 6749 section 6: the refresh token is not used up and no other is returned.
+
+    Args:
+        body (AccessTokenRequest): The API account, and the Daxko client to act for. The refresh
+            token is in the header, not here.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedBody: If the body is not what the document says and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[ErrorResponse | TokenResponse]
+    """
+
+    kwargs = _get_kwargs(
+        body=body,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    body: AccessTokenRequest,
+) -> ErrorResponse | TokenResponse | None:
+    """Request an access token for one Daxko client.
+
+     Trades the API account and its refresh token for an access token that sees one customer
+    organisation. Although the bearer is called refresh token, the grant is client_credentials, not the
+    refresh grant of RFC 6749 section 6: the refresh token is not used up and no other is returned.
+
+    Args:
+        body (AccessTokenRequest): The API account, and the Daxko client to act for. The refresh
+            token is in the header, not here.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        errors.UnexpectedBody: If the body is not what the document says and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        ErrorResponse | TokenResponse
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+        )
+    ).parsed
