@@ -57,6 +57,5 @@ __all__ = [
 ]
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.
-for _name in __all__:
-    globals()[_name].__module__ = __name__
-del _name
+for _public in map(globals().__getitem__, __all__):
+    _public.__module__ = __name__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from daxko_auth.doors.httpx import DaxkoAuth
-from daxko_auth.edges.http import AsyncBorrowedTransport, BorrowedTransport, proxy_for
+from daxko_auth.edges.http import AsyncBorrowedTransport, BorrowedTransport, new_async_transport, new_transport
 from daxko_auth.edges.member_login import LoginOutcome, MemberLogin, Refusal
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import CredentialsError, MemberLoginRefused, TokenRefused
@@ -69,7 +69,7 @@ class Daxko:
             CredentialsError: the scope, the base URL or the source does not fit.
         """
         source = _source_for(credentials, base_url, source)
-        transport = httpx.HTTPTransport(proxy=proxy_for(source.origin))
+        transport = new_transport(source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
 
@@ -162,7 +162,7 @@ class AsyncDaxko:
     ) -> None:
         """Prepare as `Daxko` does, from the same arguments."""
         source = _source_for(credentials, base_url, source)
-        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(source.origin))
+        transport = new_async_transport(source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
 

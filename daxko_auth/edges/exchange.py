@@ -5,13 +5,12 @@ The only importer of generated code for that endpoint. What went wrong is return
 a traceback from in here would hold the form and the answer. Nothing is retried or remembered.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from daxko_auth.edges.http import BearerAuth, BorrowedTransport, CappedTransport, proxy_for, run_within
+from daxko_auth.edges.http import BearerAuth, BorrowedTransport, CappedTransport, new_transport, run_within
 from daxko_auth.edges.quoting import quote
 from daxko_auth.edges.token_response import Answer, is_unavailable, utc
 from daxko_auth.edges.trouble import Trouble, what_happened
@@ -25,7 +24,7 @@ from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Callable
 
 _REFUSALS: Final = frozenset({400, 401, 403})
 _REDIRECTS: Final = range(300, 400)
@@ -43,7 +42,6 @@ class Exchange:
         self._credentials = credentials
         self._origin = origin
         self._transport = transport
-        self._ssl_context: ssl.SSLContext | None = None
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
         """
@@ -107,9 +105,7 @@ class Exchange:
     def _open_transport(self) -> httpx.BaseTransport:
         if self._transport is not None:
             return BorrowedTransport(self._transport)
-        # Loading the certificates is the slow part of a connection; it is done once.
-        self._ssl_context = self._ssl_context or httpx.create_ssl_context()
-        return httpx.HTTPTransport(verify=self._ssl_context, proxy=proxy_for(self._origin))
+        return new_transport(self._origin)
 
     def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
         status = answer.status_code

@@ -5,6 +5,8 @@ No hook, cookie, redirect or missing timeout of the user's program touches it. T
 attached here and is refused to every path but the one it is for.
 """
 
+import functools
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future
@@ -139,6 +141,22 @@ class _CappedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await cast("httpx.AsyncByteStream", self._stream).aclose()
+
+
+def new_transport(origin: Origin) -> httpx.HTTPTransport:
+    """Return a pool of connections, through the proxy the environment asks for."""
+    return httpx.HTTPTransport(verify=_certificates(), proxy=proxy_for(origin))
+
+
+def new_async_transport(origin: Origin) -> httpx.AsyncHTTPTransport:
+    """Return the same for asyncio and trio."""
+    return httpx.AsyncHTTPTransport(verify=_certificates(), proxy=proxy_for(origin))
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    # Loading them is by far the slowest part of making a connection; it is done once.
+    return httpx.create_ssl_context()
 
 
 def proxy_for(origin: Origin) -> str | None:
