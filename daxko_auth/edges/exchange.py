@@ -60,12 +60,10 @@ class Exchange:
     def _ask(self, scope: ClientScope, sent_at: float, timeout: float) -> Outcome:
         failed: Callable[[ClientScope, str], TokenRequestError]
         try:
-            answer = self._send(scope, sent_at, timeout)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
+            return self._judge(self._send(scope, sent_at, timeout), scope, sent_at)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = what_happened(error, self._secrets)
-        else:
-            return self._judge(answer, scope, sent_at)
         match kind:
             case Trouble.UNAVAILABLE:
                 failed = self._unavailable
@@ -118,7 +116,9 @@ class Exchange:
             return self._refused(scope, answer, error)
         grant = answer.grant(now=utc(sent_at))
         if isinstance(grant, str):
-            return self._invalid(scope, f"did not answer with a token response: {grant}", answer)
+            # It names keys of the answer, and a server may send anything back.
+            wrong = quote(grant, self._secrets, limit=500)
+            return self._invalid(scope, f"did not answer with a token response: {wrong}", answer)
         token = AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
         if grant.life_assumed:
             log.warning("%s: the answer does not say how long %s lives; one hour is assumed", scope, token)
@@ -173,6 +173,6 @@ class Exchange:
 
 def _host_of(answer: Answer) -> str:
     try:
-        return httpx.URL(answer.location or "").host or "a path of the same host"
+        return httpx.URL(answer.location or "").raw_host.decode("ascii") or "a path of the same host"
     except httpx.InvalidURL:
         return "an address that is not a URL"

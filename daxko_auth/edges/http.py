@@ -5,6 +5,7 @@ No hook, cookie, redirect or missing timeout of the user's program touches it. T
 attached here and is refused to every path but the one it is for.
 """
 
+import contextvars
 import functools
 import ssl
 import threading
@@ -16,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from daxko_auth.facts.errors import CredentialsError
-from daxko_auth.facts.origin import Origin
+from daxko_auth.facts.origin import Origin, is_loopback
 from daxko_auth.facts.vendor import BearerKind, bearer_for
 
 #: A token response has some hundred bytes; more than this is not read.
@@ -106,12 +107,13 @@ class AsyncCappedTransport(httpx.AsyncBaseTransport):
 
 
 def _uncompressed(request: httpx.Request) -> httpx.Request:
-    # A compressed answer could unfold into any size after the cap.
     request.headers["Accept-Encoding"] = "identity"
     return request
 
 
 def _capped(response: httpx.Response) -> httpx.Response:
+    # Compressed although it was asked not to be, it could unfold into any size after the cap: it is left as it is.
+    response.headers.pop("Content-Encoding", None)
     response.stream = _CappedStream(response.stream)
     return response
 
@@ -166,10 +168,11 @@ def proxy_for(origin: Origin) -> str | None:
     Never for loopback, which is where the only plain http may go.
     """
     url = httpx.URL(origin.base_url)
-    if url.scheme == "http" or proxy_bypass(url.host):
+    if is_loopback(url.raw_host.decode("ascii")) or proxy_bypass(url.netloc.decode("ascii")):
         return None
     proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def run_within(seconds: float, call: Callable[[], _Result]) -> _Result:
@@ -190,5 +193,7 @@ def run_within(seconds: float, call: Callable[[], _Result]) -> _Result:
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name="daxko-auth exchange", daemon=True).start()
+    # The caller's context goes along: a transport of somebody's own may trace or log by it.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="daxko-auth exchange", daemon=True).start()
     return outcome.result(timeout=seconds)

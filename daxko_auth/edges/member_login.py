@@ -72,10 +72,9 @@ class MemberLogin:
             with self._api(token, CappedTransport(BorrowedTransport(transport))) as api:
                 response = request_member_token.sync_detailed(client=api, body=_body(username, password))
             answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
-        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
-            trouble = what_happened(error, (password,))
-        else:
             return self._judge(answer, token, password, sent_at)
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, _secrets(token, password))
         return self._failed(token, *trouble)
 
     async def arequest(
@@ -94,10 +93,9 @@ class MemberLogin:
             async with self._api(token, AsyncCappedTransport(AsyncBorrowedTransport(transport))) as api:
                 response = await request_member_token.asyncio_detailed(client=api, body=_body(username, password))
             answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
-        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
-            trouble = what_happened(error, (password,))
-        else:
             return self._judge(answer, token, password, sent_at)
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, _secrets(token, password))
         return self._failed(token, *trouble)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
@@ -121,13 +119,17 @@ class MemberLogin:
 
     def _judge(self, answer: Answer, token: AccessToken, password: Secret, sent_at: float) -> LoginOutcome:
         status = answer.status_code
-        error = quote(answer.error, (password,), limit=64)
+        secrets = _secrets(token, password)
+        error = quote(answer.error, secrets, limit=64)
         if status == _UNAUTHORIZED and "invalid_token" in (answer.bearer_error, error):
             return Refusal.ACCESS_TOKEN
         if status == _UNAUTHORIZED and error is None:
             return Refusal.UNEXPLAINED
-        if status in _REFUSALS:
-            description = quote((answer.fields or {}).get("error_description"), (password,))
+        if is_unavailable(status):
+            return self._failed(token, Trouble.UNAVAILABLE, f"answered {status}", answer)
+        # Also a success that is none: 200 with an error in its body.
+        if status in _REFUSALS or error is not None:
+            description = quote((answer.fields or {}).get("error_description"), secrets)
             said = ": ".join(filter(None, (error, description))) or "no reason given"
             return MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "
@@ -137,11 +139,10 @@ class MemberLogin:
                 error=error,
                 error_description=description,
             )
-        if is_unavailable(status):
-            return self._failed(token, Trouble.UNAVAILABLE, f"answered {status}", answer)
         grant = answer.grant(now=utc(sent_at))
         if isinstance(grant, str):
-            return self._failed(token, Trouble.UNREADABLE, f"did not answer with a token response: {grant}", answer)
+            wrong = quote(grant, secrets, limit=500)
+            return self._failed(token, Trouble.UNREADABLE, f"did not answer with a token response: {wrong}", answer)
         return MemberToken(
             grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in, grant.other_fields
         )
@@ -166,3 +167,7 @@ def _body(username: str, password: Secret) -> "MemberTokenRequest":
     from daxko_api.models.member_token_request import MemberTokenRequest  # noqa: PLC0415 - see Exchange
 
     return MemberTokenRequest(username=username, password=password.reveal())
+
+
+def _secrets(token: AccessToken, password: Secret) -> tuple[Secret, Secret]:
+    return password, Secret(token.reveal())

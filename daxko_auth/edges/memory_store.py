@@ -44,7 +44,8 @@ class MemoryStore:
         """Wait up to `timeout` seconds until nobody else renews this token, then go on in any case."""
         with self._lock:
             turn = self._turns[key]
-        mine = turn.acquire(timeout=timeout)
+        # A negative number would mean for ever, or nothing at all.
+        mine = turn.acquire(timeout=min(max(timeout, 0.0), threading.TIMEOUT_MAX))
         try:
             yield
         finally:

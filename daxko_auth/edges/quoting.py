@@ -10,7 +10,19 @@ from daxko_auth.facts.secret import Secret
 
 _MASK: Final = "***"
 _TOKEN_SHAPE: Final = re.compile(r"eyJ[A-Za-z0-9_-]{6,}[A-Za-z0-9_.\-]*|[A-Za-z0-9+/_-]{40,}=*")
-_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\xa0-\uffff]+|[\u2028\u2029\ufeff]+")
+# Codes of RFC 6749 section 5.2 and RFC 6750 section 3.1: words of theirs, even if a password is one of the words.
+_CODES: Final = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_token",
+        "insufficient_scope",
+    }
+)
 
 
 def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str | None:
@@ -21,7 +33,11 @@ def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str |
     """
     if not isinstance(text, str):
         return None
-    for secret in secrets:
-        text = text.replace(secret.reveal(), _MASK)
-    text = _UNPRINTABLE.sub(" ", _TOKEN_SHAPE.sub(_MASK, text)).strip()
+    if text in _CODES:
+        return text
+    # The longest first: one may be part of another, and the rest of that must not stay behind.
+    for value in sorted((secret.reveal() for secret in secrets if secret), key=len, reverse=True):
+        text = text.replace(value, _MASK)
+    masked = _TOKEN_SHAPE.sub(_MASK, text)
+    text = " ".join("".join(char if char.isprintable() else " " for char in masked).split())
     return (text if len(text) <= limit else text[: limit - 3] + "...") or None

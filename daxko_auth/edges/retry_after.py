@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-# An HTTP-date begins with the name of a day; dateutil alone would find a date in almost anything.
-_HTTP_DATE: Final = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? .{8,40}", re.ASCII)
+# The three forms of an HTTP-date; dateutil alone would find a date in almost anything, in any time zone.
+_HTTP_DATE: Final = re.compile(
+    r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT"
+    r"|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} GMT"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9 ][0-9] [0-9:]{8} [0-9]{4}",
+    re.ASCII,
+)
 
 
 def retry_after_of(value: str | None, *, now: datetime) -> float | None:
@@ -32,7 +37,6 @@ def http_date_of(value: str | None) -> datetime | None:
     from dateutil.parser import parse  # noqa: PLC0415
 
     try:
-        moment = parse(value)
+        return parse(value, ignoretz=True).replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -32,6 +32,8 @@ _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]+")
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 # RFC 6750 section 3: WWW-Authenticate: Bearer error="invalid_token", ...
 _BEARER_ERROR: Final = re.compile(r'bearer\b.*?\berror\s*=\s*"?([a-z_]{1,64})', re.IGNORECASE | re.ASCII)
+# A challenge is short; searching a very long one would take a while.
+_LONGEST_CHALLENGE: Final = 2_048
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
 
 
@@ -67,7 +69,7 @@ class Answer:
     def of(cls, status_code: int, headers: Mapping[str, str], content: bytes, *, now: datetime) -> "Answer":
         """Read an answer. `headers` is looked up without regard to case, as httpx's are."""
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        challenge = _BEARER_ERROR.search(headers.get("www-authenticate", ""))
+        challenge = _BEARER_ERROR.search(headers.get("www-authenticate", "")[:_LONGEST_CHALLENGE])
         return cls(
             status_code=status_code,
             media_type=media_type if _MEDIA_TYPE.fullmatch(media_type) else "no content type",
@@ -126,9 +128,11 @@ def _seconds(sent: object) -> float | None:
     # The guide shows a string, "86400"; the vendor's older API reference says integer. Both are taken.
     if isinstance(sent, str) and _SECONDS.fullmatch(sent.strip()):
         return min(float(sent), _FOREVER)
-    if isinstance(sent, int | float) and not isinstance(sent, bool) and math.isfinite(sent):
-        return float(min(sent, _FOREVER))
-    return None
+    if not isinstance(sent, int | float) or isinstance(sent, bool):
+        return None
+    # Bounded first: an int may be too large for a float.
+    bounded = max(-_FOREVER, min(sent, _FOREVER))
+    return float(bounded) if isinstance(sent, int) or math.isfinite(sent) else None
 
 
 def _life_in_claims(secret: Secret, now: datetime) -> int | str | None:

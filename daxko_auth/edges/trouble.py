@@ -25,11 +25,11 @@ class Trouble(Enum):
     UNEXPECTED = auto()
 
 
-def what_happened(error: Exception, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
+def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
     """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
     name = type(error).__name__
     match error:
-        case AnswerTooLarge() | httpx.DecodingError():
+        case AnswerTooLarge():
             return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
         case httpx.TimeoutException():
             return Trouble.UNAVAILABLE, f"did not answer in time ({name})"

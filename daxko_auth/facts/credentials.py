@@ -8,7 +8,7 @@ environment and the files it points to are read here and nowhere else.
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -35,9 +35,11 @@ _OAUTH_NAMES: Final = {
 
 # RFC 6750 section 2.1, b64token: what may follow "Bearer " in a header.
 _BEARER: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
-# A control character could end a multipart part or a header early.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# A control character could end a multipart part or a header early; an invisible one comes from a web page or an editor.
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _BEARER_PREFIX: Final = "bearer "
+# Two dots may stand together in an encrypted token; three are how the guide shortens its example.
+_ELLIPSIS: Final = "..."
 
 
 @frozen(init=False)
@@ -63,12 +65,12 @@ class ApiCredentials:
         Raises:
             CredentialsError: one is blank, ill-formed or in another's place. Nothing was sent.
         """
-        # Wrapped under the same name first: a traceback that shows locals must not show a secret.
-        password = _secret("password", password)
-        refresh_token = _secret("refresh_token", refresh_token)
-        _check(username, password, refresh_token, names=("username", "password", "refresh_token"))
-        for name, value in (("username", username), ("password", password), ("refresh_token", refresh_token)):
-            object.__setattr__(self, name, value)
+        # A traceback that shows locals must not show a secret, and after a mix-up each of these may be one.
+        given = (_wrapped(username), _wrapped(password), _wrapped(refresh_token))
+        del username, password, refresh_token
+        # For the same traceback: until it is whole, this object has blanks to show.
+        self._keep(Secret(""), Secret(""), Secret(""))
+        self._keep(*_checked(given, names=("username", "password", "refresh_token")))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -80,13 +82,19 @@ class ApiCredentials:
             CredentialsError: naming the setting that is missing, blank, doubled, misspelt, unreadable,
                 ill-formed or in another's place. Nothing was sent.
         """
-        environ = os.environ if environ is None else environ
-        missing = [name for name in _SETTINGS if name not in environ and f"{name}_FILE" not in environ]
+        settings = _Settings(os.environ if environ is None else environ)
+        del environ
+        missing = [name for name in _SETTINGS if name not in settings.names and f"{name}_FILE" not in settings.names]
         if missing:
-            raise CredentialsError(_missing(missing, environ))
-        username, password, refresh_token = (_read_setting(name, environ) for name in _SETTINGS)
-        _check(username.reveal(), password, refresh_token, names=_SETTINGS)
+            raise CredentialsError(_missing(missing, settings.names))
+        given = tuple(_read_setting(name, settings) for name in _SETTINGS)
+        username, password, refresh_token = _checked(given, names=_SETTINGS)
         return cls(username.reveal(), password, refresh_token)
+
+    def _keep(self, username: Secret, password: Secret, refresh_token: Secret) -> None:
+        object.__setattr__(self, "username", username.reveal())
+        object.__setattr__(self, "password", password)
+        object.__setattr__(self, "refresh_token", refresh_token)
 
 
 def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
@@ -94,37 +102,54 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if environ is None else environ).get(_BASE_URL)
 
 
-def _secret(name: str, value: object) -> Secret:
+@frozen(repr=False)
+class _Settings:
+    """The environment, which a traceback that shows locals does not show."""
+
+    _values: Mapping[str, str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._values)
+
+    def secret(self, name: str) -> Secret:
+        return Secret(self._values[name])
+
+    def text_of_file(self, name: str) -> Secret:
+        # An editor may begin a file with a byte order mark, and it ends the last line; neither is part of the secret.
+        text = Secret(Path(self._values[name]).read_text("utf-8-sig"))
+        return Secret(text.reveal().removesuffix("\n").removesuffix("\r"))
+
+
+def _wrapped(value: object) -> Secret | type:
+    """Return a secret, or only the type of what cannot be one."""
     if isinstance(value, Secret):
         return value
-    if isinstance(value, str):
-        return Secret(value)
-    msg = f"{name} is a string, not {type(value).__name__}"
-    raise CredentialsError(msg)
+    return Secret(value) if isinstance(value, str) else type(value)
 
 
-def _read_setting(name: str, environ: Mapping[str, str]) -> Secret:
+def _read_setting(name: str, settings: _Settings) -> Secret:
     file_setting = f"{name}_FILE"
-    if file_setting not in environ:
-        return Secret(environ[name])
-    if name in environ:
+    if file_setting not in settings.names:
+        return settings.secret(name)
+    if name in settings.names:
         msg = f"both {name} and {file_setting} are set; unset one of them"
         raise CredentialsError(msg)
-    path = Path(environ[file_setting])
+    # The path is not quoted: the secret itself may stand in its place by mistake.
     try:
-        # An editor ends the last line; that newline is not part of the secret.
-        return Secret(path.read_text("utf-8").removesuffix("\n").removesuffix("\r"))
+        return settings.text_of_file(file_setting)
     except OSError as error:
-        msg = f"{file_setting} names {path}, which cannot be read: {error.strerror or type(error).__name__}"
+        reason = error.strerror or type(error).__name__
+        msg = f"{file_setting} is the path of a file that holds the value; it cannot be read: {reason}"
     except ValueError:
-        msg = f"{file_setting} names {path}, which is not text in UTF-8"
+        msg = f"{file_setting} is the path of a file that holds the value; it is not text in UTF-8"
     raise CredentialsError(msg)
 
 
-def _missing(missing: list[str], environ: Mapping[str, str]) -> str:
+def _missing(missing: list[str], names: Iterable[str]) -> str:
     known = {name + ending for name in (*_SETTINGS, _BASE_URL) for ending in ("", "_FILE")}
     hints: list[str] = []
-    for name in sorted(environ):
+    for name in sorted(names):
         bare = name.upper().removesuffix("_FILE")
         if name in known or "DAXKO" not in bare:
             continue
@@ -139,31 +164,35 @@ def _missing(missing: list[str], environ: Mapping[str, str]) -> str:
     return " ".join([message + ".", *hints])
 
 
-def _check(username: object, password: Secret, refresh_token: Secret, *, names: tuple[str, str, str]) -> None:
-    username_name, password_name, refresh_token_name = names
-    if not isinstance(username, str):
-        msg = f"{username_name} is a string, not {type(username).__name__}"
-        raise CredentialsError(msg)
-    for name, value in (
-        (username_name, Secret(username)),
-        (password_name, password),
-        (refresh_token_name, refresh_token),
-    ):
+def _checked(given: Sequence[Secret | type], *, names: tuple[str, str, str]) -> tuple[Secret, Secret, Secret]:
+    texts: list[Secret] = []
+    for name, value in zip(names, given, strict=True):
+        if not isinstance(value, Secret):
+            msg = f"{name} is a string, not {value.__name__}"
+            raise CredentialsError(msg)
         _check_text(name, value)
-    for name, value in ((username_name, Secret(username)), (password_name, password)):
+        texts.append(value)
+    username, password, refresh_token = texts
+    _check_places(username, password, refresh_token, names=names)
+    return username, password, refresh_token
+
+
+def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, names: tuple[str, str, str]) -> None:
+    username_name, password_name, refresh_token_name = names
+    for name, value in ((username_name, username), (password_name, password)):
         if looks_like_jwt(value):
             msg = (
                 f"{name} looks like a token (eyJ...); the refresh token belongs in {refresh_token_name}, and "
                 f"{name} is the shorter string that Daxko issued with it"
             )
             raise CredentialsError(msg)
-    if refresh_token == password or refresh_token == Secret(username):
+    if refresh_token in (username, password):
         msg = f"{refresh_token_name} repeats {username_name} or {password_name}; Daxko issues it as a string of its own"
         raise CredentialsError(msg)
     if refresh_token.reveal().lower().startswith(_BEARER_PREFIX):
         msg = f'{refresh_token_name} begins with "Bearer "; leave that out, it is added when the token is sent'
         raise CredentialsError(msg)
-    if not _BEARER.fullmatch(refresh_token.reveal()):
+    if not _BEARER.fullmatch(refresh_token.reveal()) or _ELLIPSIS in refresh_token.reveal():
         msg = (
             f"{refresh_token_name} holds characters that no bearer token has (RFC 6750 section 2.1); "
             "was it shortened with dots, or pasted with quotes?"
@@ -181,8 +210,8 @@ def _check_text(name: str, value: Secret) -> None:
     if not value.reveal().strip():
         msg = f"{name} is blank; Daxko issues it with your API account"
         raise CredentialsError(msg)
-    if _CONTROL.search(value.reveal()):
-        msg = f"{name} holds a line break or another control character; was it copied with one?"
+    if _UNSEEN.search(value.reveal()):
+        msg = f"{name} holds a line break, a control character or an invisible one; was it copied with one?"
         raise CredentialsError(msg)
     if value.reveal() != value.reveal().strip():
         msg = f"{name} begins or ends with white space; was it copied with some?"

@@ -5,13 +5,19 @@ A base URL is judged once, when it is set; each request's URL is compared with i
 is attached. https only, except to loopback, where the sandbox lives.
 """
 
+import re
 from ipaddress import ip_address
+from typing import Final
 
 import httpx
 from attrs import field, frozen
 
 from daxko_auth.facts.errors import CredentialsError, UntrustedOriginError
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
+
+# What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
+_HOST: Final = re.compile(r"[a-z0-9._:-]*[a-z0-9]\.?", re.ASCII)
+_PORTS: Final = range(1, 65_536)
 
 
 @frozen
@@ -32,16 +38,25 @@ class Origin:
         """
         try:
             url = httpx.URL(base_url.strip().rstrip("/"))
+            # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
+            host = url.raw_host.decode("ascii")
         except (httpx.InvalidURL, AttributeError, TypeError):
-            url = None
-        if url is None or not url.host or url.scheme not in {"http", "https"}:
+            url, host = httpx.URL(), ""
+        if (
+            not _HOST.fullmatch(host)
+            or not (url.port is None or url.port in _PORTS)
+            or url.scheme not in {"http", "https"}
+        ):
             msg = f"{setting} is not a URL such as {DEFAULT_BASE_URL}"
             raise CredentialsError(msg)
         # From here on only the host is quoted: userinfo, path and query may hold a secret.
         if url.userinfo:
-            msg = f"{setting} holds a user name or password; write https://{url.host} and pass ApiCredentials instead"
+            msg = (
+                f"{setting} holds a user name or password; write https://{_bracketed(host)} "
+                "and pass ApiCredentials instead"
+            )
             raise CredentialsError(msg)
-        if url.host == PARTNERS_API_HOST:
+        if host.removesuffix(".") == PARTNERS_API_HOST:
             msg = (
                 f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
                 f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}"
@@ -53,9 +68,9 @@ class Origin:
                 'without a path (the endpoints already begin with "/v3"), query or fragment'
             )
             raise CredentialsError(msg)
-        if url.scheme == "http" and not _is_loopback(url.host):
+        if url.scheme == "http" and not is_loopback(host):
             msg = (
-                f"{setting} would send credentials to {url.host} over plain http; write https://{url.host}. "
+                f"{setting} would send credentials to {host} over plain http; write https://{_bracketed(host)}. "
                 "Only a loopback address such as http://127.0.0.1:8700 (the sandbox) may be http"
             )
             raise CredentialsError(msg)
@@ -81,10 +96,15 @@ class Origin:
             raise UntrustedOriginError(msg)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host`, as httpx normalises it, never leaves this machine."""
     if host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -26,7 +26,8 @@ def _client_id_of(written: "int | str | ClientScope") -> int:
             pass
         case int():
             if 0 < written < _TOO_LARGE:
-                return written
+                # A member of an enum of numbers is written to the wire by its name; its number is not.
+                return int(written)
         case str():
             digits = written.removeprefix(SCOPE_PREFIX)
             if _CLIENT_ID.fullmatch(digits):

@@ -35,10 +35,13 @@ class Secret:
         Raises:
             TypeError: `value` is not a string.
         """
+        # First of all, so that a traceback that shows locals finds a secret it can print.
+        object.__setattr__(self, "_value", value if isinstance(value, str) else "")  # pyright: ignore[reportUnnecessaryIsInstance] - see below
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
             msg = f"a secret is a string, not {type(value).__name__}"
+            # It may be the secret as bytes, and a traceback may show locals.
+            del value
             raise TypeError(msg)
-        object.__setattr__(self, "_value", value)
 
     def reveal(self) -> str:
         """Return the value. Use it inside an expression; do not give it a name."""
@@ -72,6 +75,10 @@ class Secret:
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         msg = f"a secret does not change; {name!r} was not set"
+        raise AttributeError(msg)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        msg = f"a secret does not change; {name!r} was not deleted"
         raise AttributeError(msg)
 
     def __copy__(self) -> Self:

@@ -112,7 +112,7 @@ class App(Switches):
                 return self._token(rules.judge_partner(seen, self.account, self._mint))
             case "member":
                 return self._member(seen)
-            case "resource":
+            case _:
                 return self._resource(seen)
 
     def _token(self, verdict: Granted | Refused) -> Response:
@@ -129,13 +129,10 @@ class App(Switches):
             return _refusal(access)
         verdict = rules.judge_member(seen, self.account, access.client_id)
         if isinstance(verdict, Refused) and verdict.error == "invalid_grant":
-            match self._member_refusal:
-                case "invalid_grant":
-                    pass
-                case "invalid_grant_401":
-                    verdict = Refused(401, verdict.error, verdict.description, 'Bearer realm="daxko"')
-                case "unexplained":
-                    return Response(status_code=401)
+            if self._member_refusal == "unexplained":
+                return Response(status_code=401)
+            if self._member_refusal == "invalid_grant_401":
+                verdict = Refused(401, verdict.error, verdict.description, 'Bearer realm="daxko"')
         return self._token(verdict)
 
     def _resource(self, seen: Seen) -> Response:
@@ -218,5 +215,6 @@ async def _cut(response: Response, scope: Scope, receive: Receive, send: Send) -
 
 
 async def _gone(receive: Receive) -> None:
+    # A loop, because ASGI lets a server repeat an empty end of the body first.
     while (await receive())["type"] != "http.disconnect":
         pass

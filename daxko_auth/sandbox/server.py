@@ -51,7 +51,8 @@ class Sandbox(App):
         The refresh token is the same wherever `signing_key` (32 bytes or more) and username are the same.
 
         Raises:
-            ValueError: a client is not a number, or `token_life` is not a whole number of seconds above zero.
+            ValueError: a client is not a number, `token_life` not a whole number of seconds above zero, or the
+                key too short.
         """
         account = account or Account()
         if clients is not None:

@@ -32,6 +32,9 @@ _LOGGER.setLevel(logging.ERROR)
 class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        # Otherwise an answer's body waits 40 ms for the acknowledgement of its head; asyncio sees to it only
+        # for sockets that were made as TCP by number.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.logger = _LOGGER
         self.access_log = False
         # The application drops connections when it is told to; ASGI itself has no way to.
@@ -59,6 +62,7 @@ class Serving:
             timeout_keep_alive=_IDLE_SECONDS,
         )
         self._config.load()
+        self._ended = threading.Event()
         self._ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         # A daemon, so that a sandbox nobody closed does not keep a program from ending.
         self._thread = threading.Thread(target=self._run, name="daxko-auth-sandbox", daemon=True)
@@ -72,14 +76,21 @@ class Serving:
         """Drop every connection, and return once the thread has ended."""
         loop, stopping = self._ready.result()
         loop.call_soon_threadsafe(stopping.set)
+        self._ended.wait()
         self._thread.join()
 
     def wait(self) -> None:
-        """Return once the thread has ended, which may be never."""
-        self._thread.join()
+        """Return once serving has ended, which may be never; Ctrl-C interrupts it."""
+        # Not join(): in Python 3.11, a join that is interrupted takes the thread for ended ever after.
+        self._ended.wait()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            # Not the loop of somebody's policy: stopping needs one that watches sockets by readiness.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         loop, stopping, state = asyncio.get_running_loop(), asyncio.Event(), ServerState()
@@ -91,13 +102,20 @@ class Serving:
         )
         self._ready.set_result((loop, stopping))
         await stopping.wait()
+        # Closing the server under a connection that was just accepted makes asyncio leak it. So accepting
+        # ends first, and those accepted have the turns of the loop they need to appear among the others.
+        loop.remove_reader(self._listener)
+        await _turns(3)
         server.close()
-        # One turn of the loop for connections just accepted to appear, one for those aborted to go.
-        await asyncio.sleep(0)
         for connection in list(state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)
+        await _turns(1)
         tasks = list(state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -21,6 +21,8 @@ from daxko_auth.facts.secret import Secret
 from daxko_auth.sandbox.accounts import Account
 
 _ALGORITHM: Final = "HS256"
+# RFC 7518 section 3.2: a key for HS256 is no shorter than its hash.
+_KEY_BYTES: Final = 32
 
 
 class Clock:
@@ -71,9 +73,10 @@ class Mint:
     """Issues access tokens for one account and remembers every one. Safe from any thread."""
 
     def __init__(self, account: Account, clock: Clock, signing_key: bytes | None = None) -> None:
-        self._account = account
         self._clock = clock
-        self._key = signing_key or secrets.token_bytes(32)
+        self._key = secrets.token_bytes(_KEY_BYTES) if signing_key is None else signing_key
+        if len(self._key) < _KEY_BYTES:
+            raise ValueError("a signing key has at least 32 bytes")
         self._lock = threading.Lock()
         self._issued: dict[str, IssuedToken] = {}
         #: Whether every access token is refused, however new.

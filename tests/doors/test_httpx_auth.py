@@ -1,0 +1,284 @@
+"""`DaxkoAuth` in an httpx program: which bearer, which origin, which body is sent twice."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio
+import httpx
+import pytest
+from conftest import Call
+
+from daxko_auth import CredentialsError, DaxkoAuth, TokenRefused, TokenSource, UntrustedOriginError
+from daxko_auth.doors.httpx import LARGEST_BUFFERED_BODY
+from daxko_auth.sandbox import Sandbox
+
+ACCEPT = {"Accept": "application/json"}
+
+
+def test_every_request_carries_the_access_token_of_its_scope(
+    sandbox: Sandbox, source: TokenSource, call: Call
+) -> None:
+    """The guide: the access token replaces the refresh token everywhere but at its own endpoint."""
+    assert call(source, 9999, "GET", "/v3/programs/locations").json()["client_id"] == 9999
+    assert call(source, "client:1234", "DELETE", "/v3/anything").json()["client_id"] == 1234
+    assert [arrival.bearer for arrival in sandbox.log] == ["refresh_token", "access_token"] * 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example/v3/x",
+        "http://127.0.0.1:1/v3/x",
+        "https://{netloc}/v3/x",
+        "http://127.0.0.1.other.example:{port}/v3/x",
+        "http://localhost:{port}/v3/x",
+        "http://{netloc}@other.example/v3/x",
+        "http://127.0.0.1.:{port}/v3/x",
+    ],
+)
+def test_the_access_token_goes_nowhere_else(sandbox: Sandbox, source: TokenSource, call: Call, url: str) -> None:
+    """A `next` link or a typing error must not hand a day's access to a stranger."""
+    netloc = sandbox.base_url.removeprefix("http://")
+    target = url.format(netloc=netloc, port=netloc.partition(":")[2])
+
+    with pytest.raises(UntrustedOriginError, match="was not sent"):
+        call(source, 9999, "GET", target)
+    assert sandbox.log == []
+
+
+@pytest.mark.parametrize("url", ["/v3/partners/oauth2/token", "/v3/partners/oauth2/%74oken"])
+def test_the_partner_token_endpoint_is_left_to_the_source(
+    sandbox: Sandbox, source: TokenSource, call: Call, url: str
+) -> None:
+    """It takes the refresh token, and that must not pass through hooks and redirects of the program."""
+    with pytest.raises(CredentialsError, match=r"TokenSource.token\(9999\)"):
+        call(source, 9999, "POST", url)
+    assert sandbox.log == []
+
+
+def test_without_a_token_nothing_is_sent(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
+    """An unauthenticated request is a 401 at best, and a leak of what it asks for."""
+    with pytest.raises(TokenRefused):
+        call(source, 4321, "GET", "/v3/anything")
+    assert [arrival.path for arrival in sandbox.log] == ["/v3/partners/oauth2/token"]
+
+
+def test_a_bad_scope_is_refused_where_it_is_written(source: TokenSource) -> None:
+    """Not at the first request, hours later."""
+    with pytest.raises(CredentialsError):
+        DaxkoAuth(source, "daxko_api_user")
+
+
+def test_a_repr_shows_scope_and_origin(source: TokenSource, sandbox: Sandbox) -> None:
+    """It ends up in logs."""
+    assert repr(DaxkoAuth(source, 9999)) == f"<DaxkoAuth for client:9999 at {sandbox.base_url}>"
+
+
+class Files:
+    """Opens what a test sends, and closes it afterwards."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._path = folder / "body"
+        self._path.write_bytes(bytes(range(256)) * 10)
+        self._stack = stack
+
+    def at(self, offset: int) -> BinaryIO:
+        body = self._stack.enter_context(self._path.open("rb"))
+        body.seek(offset)
+        return body
+
+    def pipe(self) -> BinaryIO:
+        reading, writing = os.pipe()
+        os.write(writing, b"through a pipe")
+        os.close(writing)
+        return self._stack.enter_context(os.fdopen(reading, "rb"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[Files]:
+    with ExitStack() as stack:
+        yield Files(tmp_path, stack)
+
+
+REPLAYED = {
+    "bytes": lambda _: {"content": b"\x00\xff" * 500},
+    "text": lambda _: {"content": "größe"},
+    "json": lambda _: {"json": {"a": [1, 2]}},
+    "form": lambda _: {"data": {"a": "1", "b": "2"}},
+    "multipart bytes": lambda _: {"files": {"f": b"bytes"}, "data": {"a": "1"}},
+    "multipart file": lambda files: {"files": {"f": files.at(0)}},
+}
+
+
+@pytest.mark.parametrize("body", REPLAYED)
+def test_a_replay_is_the_same_to_the_byte(
+    sandbox: Sandbox, source: TokenSource, call: Call, files: Files, body: str
+) -> None:
+    """A replay that loses half of a body is worse than a 401."""
+    call(source, 9999, "GET", "/v3/first")
+    options = REPLAYED[body](files)
+    unrefused = call(source, 9999, "POST", "/v3/second", **REPLAYED[body](files)).json()["body"]
+    sandbox.expire()
+
+    answer = call(source, 9999, "POST", "/v3/second", **options)
+
+    assert answer.status_code == 200
+    assert answer.json()["body"]["bytes"] == unrefused["bytes"] > 0
+    if not body.startswith("multipart"):  # httpx draws a boundary for each request
+        assert answer.json()["body"] == unrefused
+
+
+def _chunks() -> Iterator[bytes]:
+    yield b"once"
+
+
+async def _achunks() -> AsyncIterator[bytes]:
+    yield b"once"
+
+
+NOT_REPLAYED = {
+    "generator": lambda _: {"content": _chunks()},
+    # httpx itself takes a bare pipe for an empty file; by the chunk is how pipes are sent.
+    "pipe": lambda files: {"content": iter(partial(files.pipe().read, 5), b"")},
+}
+
+
+@pytest.mark.parametrize("body", NOT_REPLAYED)
+def test_a_body_that_can_be_read_only_once_is_not_replayed(
+    sandbox: Sandbox, source: TokenSource, body: str, files: Files
+) -> None:
+    """The 401 comes back as it is, and no empty body leaves."""
+    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
+        http.get("/v3/first")
+        sandbox.expire()
+
+        assert http.post("/v3/second", **NOT_REPLAYED[body](files)).status_code == 401
+
+        assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
+        assert http.get("/v3/third").status_code == 200
+
+
+def test_an_async_generator_is_not_replayed_either(sandbox: Sandbox, source: TokenSource) -> None:
+    """The same promise for tasks."""
+
+    async def main() -> list[int]:
+        auth = DaxkoAuth(source, 9999)
+        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=ACCEPT) as http:
+            await http.get("/v3/first")
+            sandbox.expire()
+            return [
+                (await http.post("/v3/second", content=_achunks())).status_code,
+                (await http.get("/v3/third")).status_code,
+            ]
+
+    assert anyio.run(main) == [401, 200]
+    assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
+
+
+def test_a_file_that_is_not_at_its_beginning_is_sent_from_where_it_stands(
+    sandbox: Sandbox, source: TokenSource, files: Files
+) -> None:
+    """And on a replay from the same place: what was read once is kept for the second time."""
+    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
+        http.get("/v3/first")
+        sandbox.expire()
+        rest = {"Content-Length": str(2_560 - 100)}
+
+        answer = http.post("/v3/second", content=files.at(100), headers=rest)
+
+    assert answer.json()["body"]["bytes"] == 2_460
+    assert len(answer.history) == 1
+
+
+def test_a_large_upload_is_streamed_and_not_held_in_memory(
+    sandbox: Sandbox, source: TokenSource, tmp_path: Path
+) -> None:
+    """A day has one 401; it is not worth a gigabyte of memory for each upload."""
+    (tmp_path / "large").write_bytes(b"x" * (LARGEST_BUFFERED_BODY + 1))
+    with (
+        httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http,
+        (tmp_path / "large").open("rb") as body,
+    ):
+        request = http.build_request("POST", "/v3/large", content=body)
+        assert http.send(request).status_code == 200
+        assert not isinstance(request.stream, httpx.ByteStream)
+
+
+def test_a_streamed_answer_is_renewed_and_replayed_too(sandbox: Sandbox, source: TokenSource) -> None:
+    """Calls with `stream()` take the same path; the refused answer gives its connection back."""
+    limits = httpx.Limits(max_connections=1)
+    auth = DaxkoAuth(source, 9999)
+
+    async def main() -> int:
+        async with (
+            httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits) as http,
+            http.stream("GET", "/v3/streamed") as answer,
+        ):
+            return len(await answer.aread())
+
+    source.token(9999)
+    sandbox.expire()
+    with (
+        httpx.Client(base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits) as http,
+        http.stream("GET", "/v3/streamed") as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.read()
+    sandbox.expire()
+    assert anyio.run(main) > 0
+    assert [arrival.status for arrival in sandbox.log if arrival.path == "/v3/streamed"] == [401, 200] * 2
+
+
+def test_hooks_and_history_of_the_program_never_see_a_token_request(
+    sandbox: Sandbox, source: TokenSource
+) -> None:
+    """A hook that logs requests would log the password."""
+    seen: list[str] = []
+    hooks: dict[str, list[Any]] = {"request": [lambda request: seen.append(request.url.path)]}
+    with httpx.Client(
+        base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT, event_hooks=hooks
+    ) as http:
+        http.get("/v3/first")
+        sandbox.expire()
+        answer = http.get("/v3/second")
+
+    assert seen == ["/v3/first", "/v3/second", "/v3/second"]
+    assert [earlier.url.path for earlier in answer.history] == ["/v3/second"]
+
+
+def test_what_the_program_says_about_authorization_is_replaced(sandbox: Sandbox, source: TokenSource) -> None:
+    """A token that was pasted into the headers once must not win over the live one."""
+    headers = {**ACCEPT, "Authorization": "Bearer pasted-long-ago"}
+    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=headers) as http:
+        assert http.get("/v3/first").status_code == 200
+
+
+def test_a_thousand_calls_in_flight_all_refused_cost_one_renewal(sandbox: Sandbox, source: TokenSource) -> None:
+    """Under load a revoked token is refused a thousand times and renewed once."""
+
+    async def main() -> list[httpx.Response]:
+        auth = DaxkoAuth(source, 9999)
+        answers: list[httpx.Response] = []
+        async with httpx.AsyncClient(
+            base_url=sandbox.base_url, auth=auth, headers=ACCEPT, timeout=60, limits=httpx.Limits(max_connections=100)
+        ) as http:
+
+            async def post(number: int) -> None:
+                answers.append(await http.post("/v3/many", content=b"x" * number))
+
+            await http.get("/v3/first")
+            sandbox.revoke()
+            async with anyio.create_task_group() as group:
+                for number in range(1, 1_001):
+                    group.start_soon(post, number)
+        return answers
+
+    answers = anyio.run(main)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["body"]["bytes"] for answer in answers) == list(range(1, 1_001))
+    assert sandbox.token_requests() == 2

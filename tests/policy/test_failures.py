@@ -1,0 +1,194 @@
+"""What is asked again, for how long, and what is remembered."""
+
+import pytest
+from conftest import Ask, FakeClock, land_all
+
+from daxko_auth import (
+    ApiCredentials,
+    RenewalPolicy,
+    TokenEndpointUnavailable,
+    TokenRefused,
+    TokenResponseInvalid,
+    TokenSource,
+)
+from daxko_auth.sandbox import Sandbox
+
+
+def test_two_hiccups_are_survived(sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask) -> None:
+    """503, 503, 200 is a deployment at the other end, not a failure."""
+    sandbox.fail_next(2, "status", status=503)
+
+    assert ask(source, 9999).scope.client_id == 9999
+    assert sandbox.token_requests() == 3
+    assert len(clock.waits) == 2
+
+
+@pytest.mark.parametrize("how", ["drop", "cut"])
+def test_a_connection_that_breaks_is_tried_again(sandbox: Sandbox, source: TokenSource, how: str) -> None:
+    """A token request has no effect that could happen twice."""
+    sandbox.fail_next(1, how)  # type: ignore[arg-type]
+
+    assert source.token(9999)
+    assert sandbox.token_requests() == 2
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
+def test_a_server_that_stays_unwell_is_asked_four_times(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, status: int
+) -> None:
+    """More would be a burden, fewer would give up at the first hiccup."""
+    sandbox.fail_next(100, "status", status=status)
+
+    with pytest.raises(TokenEndpointUnavailable) as raised:
+        ask(source, 9999)
+    assert (raised.value.status_code, raised.value.scope) == (status, "client:9999")
+    assert sandbox.token_requests() == 4
+
+
+def test_waits_grow_and_are_drawn_by_lot(clock: FakeClock) -> None:
+    """Full jitter: a fleet that failed together must not come back together."""
+    policy = RenewalPolicy()
+    drawn = {attempt: [policy.retry_wait(attempt, None) for _ in range(200)] for attempt in (1, 2, 3)}
+
+    assert [max(waits) <= 2 ** (attempt - 1) for attempt, waits in drawn.items()] == [True] * 3
+    assert [len(set(waits)) > 190 for waits in drawn.values()] == [True] * 3
+    assert max(drawn[3]) > 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_is_asked_once_and_remembered(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, status: int
+) -> None:
+    """A wrong password at full speed locks the account, and everybody else out of it."""
+    sandbox.fail_next(1, "status", status=status, error="invalid_client")
+    for _ in range(30):
+        with pytest.raises(TokenRefused) as raised:
+            ask(source, 9999)
+
+    assert (raised.value.error, raised.value.status_code) == ("invalid_client", status)
+    assert sandbox.token_requests() == 1
+
+    clock.pass_time(31)
+    assert ask(source, 9999), "the password was put right; no restart is needed"
+
+
+def test_an_unknown_error_code_is_a_refusal_like_any_other(sandbox: Sandbox, source: TokenSource) -> None:
+    """RFC 6749 lets a server add codes; a closed list would be a crash on the day it does."""
+    sandbox.fail_next(1, "status", status=400, error="daxko_new_code")
+
+    with pytest.raises(TokenRefused, match="daxko_new_code") as raised:
+        source.token(9999)
+    assert raised.value.error == "daxko_new_code"
+
+
+@pytest.mark.parametrize("how", ["html", "empty", "malformed", "redirect"])
+def test_an_answer_that_is_no_token_response_is_not_asked_again_at_once(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, how: str
+) -> None:
+    """A proxy's login page does not change in a second, and each request carries the password."""
+    sandbox.fail_next(1, how)  # type: ignore[arg-type]
+    for _ in range(3):
+        with pytest.raises(TokenResponseInvalid):
+            ask(source, 9999)
+    assert sandbox.token_requests() == 1
+
+    clock.pass_time(1)
+    assert ask(source, 9999)
+
+
+@pytest.mark.parametrize(("retry_after", "waited"), [("7", 7), ("0", 0), ("junk", 0), ("-1", 0), (None, 0)])
+def test_retry_after_is_honoured(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, retry_after: str | None, waited: float
+) -> None:
+    """The server knows best when it is well again; what is not a number or a date is no advice."""
+    sandbox.fail_next(1, "status", status=429, retry_after=retry_after)
+
+    assert source.token(9999)
+    assert waited <= sum(clock.waits) <= max(waited, 1)
+
+
+def test_a_long_retry_after_is_not_slept_through_but_reported_and_respected(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """Nobody waits longer than the deadline; and nobody asks again before the deadline either."""
+    sandbox.fail_next(1, "status", status=429, retry_after="99999999")
+
+    for _ in range(20):
+        with pytest.raises(TokenEndpointUnavailable) as raised:
+            ask(source, 9999)
+        clock.pass_time(1)
+
+    assert raised.value.retry_after == 99_999_999
+    assert sandbox.token_requests() == 1
+    clock.pass_time(10)
+    assert ask(source, 9999)
+
+
+def test_a_failing_endpoint_is_asked_once_a_window_however_many_ask(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A lock without a memory is a queue of failing requests."""
+    sandbox.fail_next(1_000, "status", status=503)
+    with TokenSource(credentials, sandbox.base_url, clock=clock, policy=RenewalPolicy(attempts=1)) as source:
+        for _ in range(100):
+            with pytest.raises(TokenEndpointUnavailable):
+                source.token(9999)
+
+    assert sandbox.token_requests() == 1
+
+
+def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+) -> None:
+    """httpx's own timeouts never end a request that was given none."""
+    sandbox.fail_next(100, "hang")
+    policy = RenewalPolicy(deadline=0.4, attempt_timeout=0.15, first_retry_wait=0.01)
+
+    with (
+        TokenSource(credentials, sandbox.base_url, policy=policy) as source,
+        pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised,
+    ):
+        ask(source, 9999)
+    assert raised.value.retryable
+    assert 2 <= sandbox.token_requests() <= 4
+
+
+def test_one_scope_refused_does_not_touch_another(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+    """One customer who left must not stop the others."""
+    with pytest.raises(TokenRefused, match="4321"):
+        ask(source, 4321)
+
+    assert ask(source, 9999)
+
+
+def test_a_failure_in_the_background_is_forgotten_with_the_next_success(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """The pauses grow with failures in a row, not with failures in a life."""
+    source.token(9999)
+    for _ in range(2):
+        clock.pass_time(86_400 * 0.76)
+        sandbox.fail_next(4, "status", status=503)
+        source.token(9999)
+        land_all(source)
+        clock.pass_time(2)
+        source.token(9999)
+        land_all(source)
+
+    assert sandbox.token_requests() == 1 + 2 * (4 + 1)
+
+
+def test_no_thread_to_be_had_is_a_typed_error_and_not_a_deadlock(
+    source: TokenSource, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Python shuts down no thread can be started; whoever asks then must not wait for ever."""
+
+    def no_thread(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("daxko_auth.policy.flight.Flight.take_off", no_thread)
+        with pytest.raises(TokenEndpointUnavailable, match="no thread"):
+            ask(source, 9999)
+
+    assert ask(source, 9999)

@@ -1,0 +1,211 @@
+"""A token that a server refused: what is forgotten, what is renewed, and what never becomes a storm."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from conftest import Ask, Call, FakeClock, land_all
+
+from daxko_auth import DaxkoAuth, TokenRefused, TokenSource
+from daxko_auth.sandbox import Sandbox
+
+
+def test_rejecting_forgets_exactly_this_token(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+    """A late 401 for an old token must not discard its successor."""
+    first = ask(source, 9999)
+    source.reject(first)
+    second = ask(source, 9999)
+    assert second != first
+
+    source.reject(first)
+
+    assert ask(source, 9999) == second
+    assert sandbox.token_requests() == 2
+
+
+def test_a_rejected_token_is_never_taken_from_the_store_again(
+    sandbox: Sandbox, source: TokenSource, ask: Ask
+) -> None:
+    """Its expiry is a day away, so every clock would call it good: 147 identical 401s elsewhere."""
+    first = ask(source, 9999)
+    assert source._renewal.store.read(source._slots[9999].key) == first
+
+    source.reject(first)
+
+    assert ask(source, 9999) != first
+    assert source._renewal.store.read(source._slots[9999].key) == ask(source, 9999)
+
+
+def test_a_401_is_answered_by_one_renewal_and_one_replay(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
+    """The guide: watch for the 401 and request a new access token."""
+    call(source, 9999, "GET", "/v3/first")
+    sandbox.expire()
+
+    answer = call(source, 9999, "POST", "/v3/second", json={"name": "whole"})
+
+    assert answer.status_code == 200
+    assert answer.json()["body"]["bytes"] == len(b'{"name":"whole"}')
+    assert [earlier.status_code for earlier in answer.history] == [401], "the first answer can be looked at"
+    assert sandbox.token_requests() == 2
+
+
+def test_64_calls_in_flight_refused_together_cost_one_renewal_and_lose_no_body(
+    sandbox: Sandbox, source: TokenSource
+) -> None:
+    """A token revoked under load must not cost a token request per call, nor a byte."""
+    with httpx.Client(
+        base_url=sandbox.base_url,
+        auth=DaxkoAuth(source, 9999),
+        headers={"Accept": "application/json"},
+        limits=httpx.Limits(max_connections=64),
+    ) as http:
+        http.get("/v3/warm")
+        sandbox.hold(where="resource")
+        with ThreadPoolExecutor(64) as pool:
+            calls = [pool.submit(http.post, f"/v3/call/{n}", content=bytes([n]) * (1_000 + n)) for n in range(64)]
+            sandbox.wait_for(lambda log: sum(arrival.path.startswith("/v3/call/") for arrival in log) == 64)
+            sandbox.revoke()
+            sandbox.release(where="resource")
+            answers = [each.result() for each in calls]
+
+    assert [answer.status_code for answer in answers] == [200] * 64
+    assert [answer.json()["body"]["bytes"] for answer in answers] == [1_000 + n for n in range(64)]
+    assert [len(answer.history) for answer in answers] == [1] * 64
+    assert sandbox.token_requests() == 2
+
+
+def test_a_late_401_is_replayed_with_the_token_at_hand(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
+    """The call went out before the renewal and came back after it; nothing needs to be asked for."""
+    first = source.token(9999)
+    source.reject(first)
+    second = source.token(9999)
+
+    assert source.replacement_for(first) == second
+    assert sandbox.token_requests() == 2
+
+
+def test_tokens_refused_as_soon_as_issued_are_no_storm(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
+) -> None:
+    """A suspended account gets tokens and 401s; elsewhere that was 13,750 token requests in 30 seconds."""
+    sandbox.reject_all_tokens()
+
+    answers = [call(source, 9999, "GET", "/v3/anything") for _ in range(30)]
+
+    assert [answer.status_code for answer in answers] == [401] * 30
+    assert sandbox.token_requests() == 2
+    assert len(sandbox.log) == 2 + 2 + 29, "one replay in all, and the 401s after it as they came"
+
+    clock.pass_time(31)
+    call(source, 9999, "GET", "/v3/anything")
+    assert sandbox.token_requests() == 3
+
+
+def test_an_account_that_is_well_again_recovers_by_itself(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
+) -> None:
+    """Holding back must end without a restart."""
+    sandbox.reject_all_tokens()
+    assert call(source, 9999, "GET", "/v3/anything").status_code == 401
+    sandbox.reject_all_tokens(False)
+
+    assert call(source, 9999, "GET", "/v3/anything").status_code == 200
+
+
+def test_an_endpoint_that_says_401_for_not_allowed_does_not_spoil_the_others(
+    sandbox: Sandbox, source: TokenSource, call: Call
+) -> None:
+    """One endpoint's odd habit must cost neither tokens nor the rest of the API."""
+    sandbox.always_401("/v3/odd")
+
+    answers = [call(source, 9999, "GET", path).status_code for path in ["/v3/odd", "/v3/even"] * 10]
+
+    assert answers == [401, 200] * 10
+    assert sandbox.token_requests() == 2
+
+
+def test_a_token_revoked_again_at_once_is_replaced_again_at_once(
+    sandbox: Sandbox, source: TokenSource, call: Call
+) -> None:
+    """Only a renewal that did not help starts a hold; a revocation is news each time."""
+    for _ in range(5):
+        sandbox.revoke()
+        assert call(source, 9999, "GET", "/v3/anything").status_code == 200
+    assert sandbox.token_requests() == 5
+
+
+def test_a_403_never_renews(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
+    """Forbidden is an answer, not an expiry."""
+    sandbox.forbid("/v3/private")
+
+    assert [call(source, 9999, "GET", "/v3/private").status_code for _ in range(3)] == [403] * 3
+    assert sandbox.token_requests() == 1
+
+
+def test_a_renewal_refused_after_a_401_is_told_to_the_caller(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
+) -> None:
+    """An account that was closed meanwhile: the 401 alone would send people after the wrong thing."""
+    call(source, 9999, "GET", "/v3/first")
+    sandbox.revoke()
+    sandbox.fail_next(1, "status", status=401, error="invalid_client")
+
+    with pytest.raises(TokenRefused, match="invalid_client"):
+        call(source, 9999, "GET", "/v3/second")
+
+
+@pytest.mark.parametrize("opted_out", [True, False])
+def test_a_401_that_is_not_replayed_gives_the_next_call_a_new_token(
+    sandbox: Sandbox, source: TokenSource, call: Call, world: str, opted_out: bool
+) -> None:
+    """A generator cannot be sent twice: what would leave is an empty body, or half of one."""
+    call(source, 9999, "GET", "/v3/first")
+    sandbox.expire()
+
+    async def achunks() -> object:
+        yield b"once"
+
+    body = b"once" if opted_out else (iter([b"once"]) if world == "thread" else achunks())
+    answer = call(source, 9999, "POST", "/v3/second", replay=not opted_out, content=body)
+
+    assert answer.status_code == 401
+    assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
+    assert sandbox.token_requests() == 1, "nobody has asked for another token yet"
+    assert call(source, 9999, "GET", "/v3/third").status_code == 200
+    assert sandbox.token_requests() == 2
+
+
+def test_calls_that_cannot_be_replayed_cause_no_storm_either(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
+) -> None:
+    """Without a replay nobody learns whether a new token helps, so it is tried once a hold."""
+    sandbox.always_401("/v3/odd")
+
+    for _ in range(20):
+        assert call(source, 9999, "GET", "/v3/odd", replay=False).status_code == 401
+    assert sandbox.token_requests() == 2
+
+    clock.pass_time(31)
+    for _ in range(20):
+        call(source, 9999, "GET", "/v3/odd", replay=False)
+    assert sandbox.token_requests() == 3
+
+
+def test_a_token_rejected_while_a_renewal_runs_behind_is_not_asked_for_twice(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """The renewal of the stale token is already what the 401 asks for."""
+    first = source.token(9999)
+    clock.pass_time(86_400 * 0.76)
+    sandbox.hold()
+    source.token(9999)
+    sandbox.wait_for_token_requests(2)
+
+    source.reject(first)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(source.token, 9999)
+        sandbox.release()
+        assert waiting.result() != first
+
+    land_all(source)
+    assert sandbox.token_requests() == 2

@@ -1,0 +1,201 @@
+"""Fresh, stale, dead: what a caller gets, and who pays for it."""
+
+import logging
+import random
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from conftest import NOON, Ask, FakeClock, land_all
+
+from daxko_auth import ApiCredentials, RenewalPolicy, TokenEndpointUnavailable, TokenSource
+from daxko_auth.edges.token_response import utc
+from daxko_auth.sandbox import Sandbox
+
+DAY = 86_400
+
+
+def test_a_token_is_asked_for_once_and_then_held(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+    """Daxko limits requests per account; a token per call is the commonest mistake of all."""
+    first = ask(source, 9999)
+
+    assert [ask(source, 9999) for _ in range(3)] == [first] * 3
+    assert sandbox.token_requests() == 1
+
+
+def test_every_spelling_of_a_scope_shares_one_token(sandbox: Sandbox, source: TokenSource) -> None:
+    """A number from a form and a number from a database must not cost two tokens."""
+    assert source.token(9999) is source.token("9999") is source.token("client:9999")
+    assert sandbox.token_requests() == 1
+
+
+def test_each_scope_has_a_token_of_its_own(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+    """One customer's token must never open another customer's data."""
+    assert ask(source, 9999) != ask(source, 1234)
+    assert {arrival.scope for arrival in sandbox.log} == {"client:9999", "client:1234"}
+
+
+def test_life_counts_from_the_moment_of_asking(source: TokenSource) -> None:
+    """An answer that was long under way is younger than its token."""
+    token = source.token(9999)
+
+    assert token.expires_at == utc(NOON) + timedelta(days=1)
+    assert token.expires_in == DAY
+
+
+def test_a_fresh_token_is_handed_out_until_three_quarters_of_its_life(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """The jitter is at most five percent, so nothing happens before 70 percent."""
+    source.token(9999)
+    clock.pass_time(DAY * 0.70 - 1)
+
+    source.token(9999)
+
+    land_all(source)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_stale_token_is_handed_out_at_once_while_one_renewal_runs_behind(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """Nobody waits for a renewal that is not urgent, however many ask."""
+    stale = ask(source, 9999)
+    clock.pass_time(DAY * 0.76)
+    sandbox.hold()
+
+    assert [ask(source, 9999) for _ in range(20)] == [stale] * 20
+
+    sandbox.wait_for_token_requests(2)
+    sandbox.release()
+    land_all(source)
+    assert ask(source, 9999) != stale
+    assert sandbox.token_requests() == 2
+
+
+def test_a_failing_renewal_never_fails_a_caller_before_the_token_is_dead(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A blip of the token endpoint must not become an outage: that is what renewing early is for."""
+    stale = ask(source, 9999)
+    clock.pass_time(DAY * 0.76)
+    sandbox.fail_next(100, "status", status=503)
+
+    for _ in range(20):
+        assert ask(source, 9999) == stale
+        land_all(source)
+
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) >= 1
+    assert "used on for now" in warnings[0].message
+
+
+def test_failed_background_renewals_back_off_up_to_five_minutes(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """While the endpoint is down, hundreds of requests a second must not become hundreds of token requests."""
+    with TokenSource(credentials, sandbox.base_url, clock=clock, policy=RenewalPolicy(attempts=1)) as source:
+        source.token(9999)
+        clock.pass_time(DAY * 0.76)
+        sandbox.fail_next(1_000, "status", status=503)
+        starts: list[float] = []
+        for _ in range(2_000):
+            before = sandbox.token_requests()
+            source.token(9999)
+            land_all(source)
+            if sandbox.token_requests() > before:
+                starts.append(clock.monotonic())
+            clock.pass_time(1)
+
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
+
+
+def test_a_dead_token_is_not_handed_out(sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask) -> None:
+    """Sixty seconds before its end a token is given up, so that it does not die on the way."""
+    first = ask(source, 9999)
+    clock.pass_time(DAY - 60)
+
+    assert ask(source, 9999) != first
+    assert sandbox.token_requests() == 2
+
+
+def test_a_dead_token_and_a_dead_endpoint_are_a_typed_error(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """When nothing is left to hand out the caller has to know that it is the endpoint, not the password."""
+    ask(source, 9999)
+    clock.pass_time(DAY)
+    sandbox.fail_next(4, "status", status=503)
+
+    with pytest.raises(TokenEndpointUnavailable) as raised:
+        ask(source, 9999)
+    assert raised.value.status_code == 503
+    assert raised.value.retryable
+
+
+def test_a_short_life_shrinks_the_margin_instead_of_the_token(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+    """A sixty second margin on a thirty second token would ask for a token per call."""
+    sandbox.set_token_life(30)
+
+    assert ask(source, 9999) == ask(source, 9999)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_machine_that_slept_does_not_keep_an_expired_token(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """Monotonic time stands still while a laptop sleeps; wall time does not."""
+    first = ask(source, 9999)
+    clock.set_wall(+25 * 3_600)
+
+    assert ask(source, 9999) != first
+
+
+def test_a_wall_clock_that_is_set_back_does_not_lengthen_a_life(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """Wall time can be set; monotonic time cannot be set back."""
+    first = ask(source, 9999)
+    clock.set_wall(-DAY)
+    clock.pass_time(DAY)
+
+    assert ask(source, 9999) != first
+
+
+@pytest.mark.parametrize("sent", ["86400", 86_400, 86_400.0, " 86400 "])
+def test_the_life_may_be_a_string_or_a_number(sandbox: Sandbox, source: TokenSource, sent: object) -> None:
+    """The guide shows a string, the older reference says integer; adding a string to a clock is a crash."""
+    answer = {"access_token": "opaque", "expires_in": sent, "token_type": "bearer"}
+    sandbox.fail_next(1, "answer", body=answer)
+
+    token = source.token(9999)
+
+    assert (token.expires_in, token.expires_at) == (DAY, utc(NOON) + timedelta(days=1))
+
+
+def test_renewals_of_many_tokens_are_spread(clock: FakeClock) -> None:
+    """A hundred processes started together must not renew together."""
+    ages = {RenewalPolicy().renewal_age(DAY) for _ in range(100)}
+
+    assert len(ages) > 90
+    assert min(ages) >= DAY * 0.70
+    assert max(ages) <= DAY * 0.75
+
+
+def test_forked_processes_draw_different_ages() -> None:
+    """The jitter must not come from a generator whose state a fork copies."""
+    random.seed(1)
+    first = RenewalPolicy().renewal_age(DAY)
+    random.seed(1)
+
+    assert RenewalPolicy().renewal_age(DAY) != first
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("renew_after", 1.5), ("jitter", -0.1), ("deadline", 0), ("attempts", 0), ("hold", float("nan"))]
+)
+def test_a_policy_with_a_senseless_number_is_refused(field: str, value: float) -> None:
+    """A typing error in a setting should not become a storm."""
+    with pytest.raises(ValueError, match=f"RenewalPolicy.{field}"):
+        RenewalPolicy(**{field: value})  # type: ignore[arg-type]

@@ -1,0 +1,44 @@
+"""
+How a secret looks once something has encoded it, and what long opaque strings look like.
+
+Spellings are for finding values that are known; the shapes are for those that are not. Neither decides
+what to put in their place.
+"""
+
+import base64
+import json
+import re
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+#: The beginning of a JSON object in base64url, which is how every JWT begins.
+JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*")
+#: Thirty-two characters or more with a digit and a letter among them: no word is like that.
+OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}={0,2}")
+
+# A fragment of base64 shorter than this stands in many texts by chance.
+_SHORTEST_FRAGMENT: Final = 6
+
+
+def spellings(value: str) -> list[str]:
+    """Return `value` raw, percent-encoded, JSON-escaped and in base64; the longest spelling first."""
+    percent = [quote(value), quote(value, safe=""), quote_plus(value), quote(quote(value, safe=""), safe="")]
+    percent += [re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), spelling) for spelling in percent]
+    escaped = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
+    escaped += [spelling.replace("/", r"\/") for spelling in escaped]
+    escaped.append("".join(f"\\u{ord(unit):04x}" for unit in value))
+    return sorted({value, *percent, *escaped, *_base64(value)}, key=len, reverse=True)
+
+
+def _base64(value: str) -> set[str]:
+    found: set[str] = set()
+    # Whatever stands before it in the same text shifts its bits, so there are three ways.
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + value.encode("utf-8", "surrogatepass")).decode()
+        whole = (
+            len(encoded.rstrip("=")) if shift == 0 else (shift + len(value.encode("utf-8", "surrogatepass"))) * 8 // 6
+        )
+        fragment = encoded[(shift * 8 + 5) // 6 : whole]
+        if len(fragment) >= _SHORTEST_FRAGMENT:
+            found |= {fragment, fragment.replace("+", "-").replace("/", "_")}
+    return found
