@@ -100,7 +100,7 @@ def test_a_swap_is_named_by_both_variables() -> None:
     """The reader learns what is where, and where it belongs."""
     with pytest.raises(CredentialsError, match=r"^DAXKO_PASSWORD looks like a token.* belongs in DAXKO_REFRESH_TOKEN"):
         ApiCredentials.from_env(SET | {"DAXKO_PASSWORD": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"})
-    with pytest.raises(CredentialsError, match="^DAXKO_REFRESH_TOKEN repeats DAXKO_USERNAME or DAXKO_PASSWORD"):
+    with pytest.raises(CredentialsError, match=r"^DAXKO_REFRESH_TOKEN repeats DAXKO_USERNAME or DAXKO_PASSWORD"):
         ApiCredentials.from_env(SET | {"DAXKO_REFRESH_TOKEN": SET["DAXKO_PASSWORD"]})
 
 

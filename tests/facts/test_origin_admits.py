@@ -44,7 +44,7 @@ FOREIGN = [
     ("https://api.daxko.com:443@evil.example/", "https://evil.example"),
     ("https://api.daxko.com\\@evil.example/", "https://evil.example"),
     ("https://api.daxko.com%2eevil.example/", "https://api.daxko.com%2eevil.example"),
-    ("https://\u0430pi.daxko.com/", "https://xn--pi-7kc.daxko.com"),
+    ("https://\u0430pi.daxko.com/", "https://xn--pi-6kc.daxko.com"),
     ("wss://api.daxko.com/", "wss://api.daxko.com"),
     ("/v3/programs/locations", "://"),
 ]
