@@ -4,82 +4,44 @@ What the tests of every floor share: a sandbox, its credentials, a clock whose t
 Also the watch that no secret ever arrives where it does not belong, over the whole run.
 """
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from support import Ask, Call, FakeClock, land_all
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
 from daxko_auth.sandbox import Arrival, Sandbox
 
-NOON = 1_800_000_000.0
-"""Where the tests' wall clock starts: some day in 2027."""
-
-
-class FakeClock:
-    """Time that passes when a test says so, or when somebody waits."""
-
-    def __init__(self) -> None:
-        self._wall = NOON
-        self._monotonic = 1_000.0
-        self.waits: list[float] = []
-
-    def wall(self) -> float:
-        return self._wall
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.pass_time(seconds)
-        return event.is_set()
-
-    def pass_time(self, seconds: float) -> None:
-        self._wall += seconds
-        self._monotonic += seconds
-
-    def set_wall(self, seconds: float) -> None:
-        """Set the wall clock, or let the machine sleep: monotonic time stands still."""
-        self._wall += seconds
-
 
 @pytest.fixture
 def clock() -> FakeClock:
+    """Give a clock that stands still until told otherwise."""
     return FakeClock()
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox of the test's own."""
     with Sandbox() as running:
         yield running
 
 
 @pytest.fixture
 def credentials(sandbox: Sandbox) -> ApiCredentials:
+    """Give the credentials of the sandbox's account."""
     return ApiCredentials(sandbox.username, sandbox.password, sandbox.refresh_token)
 
 
 @pytest.fixture
 def source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> Iterator[TokenSource]:
+    """Give a source on the test's own clock."""
     with TokenSource(credentials, sandbox.base_url, clock=clock) as made:
         yield made
         land_all(made)
-
-
-def land_all(source: TokenSource) -> None:
-    """Wait until no renewal of `source` is under way."""
-    for slot in set(source._slots.values()):
-        while (flight := slot.flight) is not None:
-            flight.join()
-
-
-Ask = Callable[[TokenSource, Any], AccessToken]
-Call = Callable[..., httpx.Response]
 
 
 @pytest.fixture(params=["thread", "asyncio", "trio"])
@@ -104,7 +66,9 @@ def ask(world: str) -> Ask:
 def call(world: str, sandbox: Sandbox) -> Call:
     """Send one request with `DaxkoAuth`, in this world."""
 
-    async def send(source: TokenSource, scope: Any, method: str, url: str, replay: bool, **options: Any) -> httpx.Response:
+    async def send(
+        source: TokenSource, scope: Any, method: str, url: str, replay: bool, **options: Any
+    ) -> httpx.Response:
         auth = DaxkoAuth(source, scope, replay=replay)
         async with httpx.AsyncClient(base_url=sandbox.base_url, auth=auth) as http:
             return await http.request(method, url, headers={"Accept": "application/json"}, **options)

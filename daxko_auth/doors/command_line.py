@@ -6,6 +6,7 @@ in the shell's history and in the list of processes.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -76,7 +77,7 @@ def sandbox(
     try:
         server.start()
     except OSError as error:
-        _fail(f"cannot listen on {host} port {port}: {error.strerror or error}. Try another --port, or --port 0")
+        _fail(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Try another --port, or --port 0")
     typer.echo(server.banner.rstrip(), err=True)
     for line in server.exports():
         typer.echo(line)

@@ -23,6 +23,12 @@ from daxko_auth.facts.vendor import BearerKind, bearer_for
 #: A token response has some hundred bytes; more than this is not read.
 LARGEST_ANSWER: Final = 64 * 1024
 
+#: Where the `Location` of an answer is found: httpx reads one even if it is not to follow it, and fails if it is no URL.
+LOCATION_SEEN: Final = "Location-Seen"
+
+# Of other headers httpx would make something: of Content-Encoding a body that unfolds into any size after the cap.
+_HEADERS_READ: Final = ("Content-Type", "Date", "Retry-After", "WWW-Authenticate")
+
 _Result = TypeVar("_Result")
 
 
@@ -112,8 +118,9 @@ def _uncompressed(request: httpx.Request) -> httpx.Request:
 
 
 def _capped(response: httpx.Response) -> httpx.Response:
-    # Compressed although it was asked not to be, it could unfold into any size after the cap: it is left as it is.
-    response.headers.pop("Content-Encoding", None)
+    location = response.headers.get("Location")
+    kept = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
+    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location})
     response.stream = _CappedStream(response.stream)
     return response
 

@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from attrs import field, frozen
 
+from daxko_auth.edges.http import LOCATION_SEEN
 from daxko_auth.edges.retry_after import http_date_of, retry_after_of
 from daxko_auth.facts.jwt_claims import claims_of
 from daxko_auth.facts.secret import Secret
@@ -67,7 +68,7 @@ class Answer:
 
     @classmethod
     def of(cls, status_code: int, headers: Mapping[str, str], content: bytes, *, now: datetime) -> "Answer":
-        """Read an answer. `headers` is looked up without regard to case, as httpx's are."""
+        """Read an answer that came through a capped transport. `headers` is looked up without regard to case."""
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         challenge = _BEARER_ERROR.search(headers.get("www-authenticate", "")[:_LONGEST_CHALLENGE])
         return cls(
@@ -77,7 +78,7 @@ class Answer:
             # A date is compared with the answer's own clock, so that ours may be wrong.
             retry_after=retry_after_of(headers.get("retry-after"), now=http_date_of(headers.get("date")) or now),
             bearer_error=challenge.group(1).lower() if challenge else None,
-            location=headers.get("location"),
+            location=headers.get(LOCATION_SEEN),
         )
 
     @property

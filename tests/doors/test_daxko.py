@@ -32,14 +32,12 @@ MEMBER = ("member_name", "member_password")
 
 @pytest.fixture(autouse=True)
 def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What tests share by accident is no promise."""
+    """Start every test without sources: what tests share by accident is no promise."""
     monkeypatch.setattr(daxko_module, "_shared_sources", {})
 
 
 @pytest.fixture(params=["thread", "asyncio", "trio"])
-def sign_in(
-    request: pytest.FixtureRequest, sandbox: Sandbox, source: TokenSource, credentials: ApiCredentials
-) -> Any:
+def sign_in(request: pytest.FixtureRequest, sandbox: Sandbox, source: TokenSource, credentials: ApiCredentials) -> Any:
     """Sign a member in, in this world."""
 
     async def asign_in(*member: Any) -> MemberToken:
@@ -56,6 +54,7 @@ def sign_in(
 
 
 def logins(sandbox: Sandbox) -> int:
+    """Count the member logins that arrived."""
     return sum(arrival.path == "/v3/members/oauth2/token" for arrival in sandbox.log)
 
 
@@ -78,7 +77,9 @@ def test_the_typed_api_takes_the_same_token(sandbox: Sandbox, credentials: ApiCr
         answer = request_member_token.sync(client=daxko.api, body=body)
         assert isinstance(answer, TokenResponse)
         sandbox.expire()
-        assert isinstance(request_member_token.sync(client=daxko.api.with_headers({"X": "1"}), body=body), TokenResponse)
+        assert isinstance(
+            request_member_token.sync(client=daxko.api.with_headers({"X": "1"}), body=body), TokenResponse
+        )
 
     async def main() -> object:
         async with AsyncDaxko(credentials, 9999, base_url=sandbox.base_url) as daxko:

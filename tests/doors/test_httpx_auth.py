@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import anyio
 import httpx
 import pytest
-from conftest import Call
+from support import Call
 
 from daxko_auth import CredentialsError, DaxkoAuth, TokenRefused, TokenSource, UntrustedOriginError
 from daxko_auth.doors.httpx import LARGEST_BUFFERED_BODY
@@ -19,9 +19,7 @@ from daxko_auth.sandbox import Sandbox
 ACCEPT = {"Accept": "application/json"}
 
 
-def test_every_request_carries_the_access_token_of_its_scope(
-    sandbox: Sandbox, source: TokenSource, call: Call
-) -> None:
+def test_every_request_carries_the_access_token_of_its_scope(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
     """The guide: the access token replaces the refresh token everywhere but at its own endpoint."""
     assert call(source, 9999, "GET", "/v3/programs/locations").json()["client_id"] == 9999
     assert call(source, "client:1234", "DELETE", "/v3/anything").json()["client_id"] == 1234
@@ -87,11 +85,13 @@ class Files:
         self._stack = stack
 
     def at(self, offset: int) -> BinaryIO:
+        """Open the body, not at its beginning."""
         body = self._stack.enter_context(self._path.open("rb"))
         body.seek(offset)
         return body
 
     def pipe(self) -> BinaryIO:
+        """Open a pipe with something in it."""
         reading, writing = os.pipe()
         os.write(writing, b"through a pipe")
         os.close(writing)
@@ -100,6 +100,7 @@ class Files:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Iterator[Files]:
+    """Give files that are closed after the test."""
     with ExitStack() as stack:
         yield Files(tmp_path, stack)
 
@@ -233,9 +234,7 @@ def test_a_streamed_answer_is_renewed_and_replayed_too(sandbox: Sandbox, source:
     assert [arrival.status for arrival in sandbox.log if arrival.path == "/v3/streamed"] == [401, 200] * 2
 
 
-def test_hooks_and_history_of_the_program_never_see_a_token_request(
-    sandbox: Sandbox, source: TokenSource
-) -> None:
+def test_hooks_and_history_of_the_program_never_see_a_token_request(sandbox: Sandbox, source: TokenSource) -> None:
     """A hook that logs requests would log the password."""
     seen: list[str] = []
     hooks: dict[str, list[Any]] = {"request": [lambda request: seen.append(request.url.path)]}

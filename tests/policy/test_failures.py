@@ -1,7 +1,7 @@
 """What is asked again, for how long, and what is remembered."""
 
 import pytest
-from conftest import Ask, FakeClock, land_all
+from support import Ask, FakeClock, land_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -140,7 +140,7 @@ def test_a_failing_endpoint_is_asked_once_a_window_however_many_ask(
 def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(
     sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
 ) -> None:
-    """httpx's own timeouts never end a request that was given none."""
+    """Httpx's own timeouts never end a request that was given none."""
     sandbox.fail_next(100, "hang")
     policy = RenewalPolicy(deadline=0.4, attempt_timeout=0.15, first_retry_wait=0.01)
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 import httpx
 import pytest
-from conftest import Ask, FakeClock, land_all
+from support import Ask, FakeClock, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -52,10 +52,10 @@ def test_a_bad_base_url_is_refused_by_the_name_of_its_setting(
     credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch, blank_or_bad: str
 ) -> None:
     """Whoever reads the message has to know which setting to change."""
-    with pytest.raises(CredentialsError, match="^base_url"):
+    with pytest.raises(CredentialsError, match=r"^base_url"):
         TokenSource(credentials, blank_or_bad)
     monkeypatch.setenv("DAXKO_BASE_URL", blank_or_bad)
-    with pytest.raises(CredentialsError, match="^DAXKO_BASE_URL"):
+    with pytest.raises(CredentialsError, match=r"^DAXKO_BASE_URL"):
         TokenSource(credentials)
 
 
@@ -149,18 +149,22 @@ class BrokenStore:
             raise OSError("the store is down")
 
     def read(self, key: TokenKey) -> AccessToken | None:
+        """Read, or fail."""
         self._at("read")
         return self.memory.read(key)
 
     def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Write, or fail."""
         self._at("write")
         self.memory.write(key, token)
 
     def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Drop, or fail."""
         self._at("drop")
         self.memory.drop(key, token)
 
     def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+        """Take a turn, or fail."""
         self._at("turn")
         return _Turn(self)
 
@@ -284,7 +288,7 @@ def test_a_closed_source_ends_its_waiting_for_a_retry(
     """A renewal between two attempts must not go on for half a minute."""
     sandbox.fail_next(4, "status", status=503)
     source = TokenSource(credentials, sandbox.base_url, clock=clock)
-    clock.wait = lambda event, seconds: source.close() or event.is_set()  # type: ignore[method-assign, func-returns-value]
+    clock.wait = lambda event, _: source.close() or event.is_set()  # type: ignore[method-assign, func-returns-value]
 
     with pytest.raises(TokenRequestError):
         source.token(9999)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from conftest import Ask, Call, FakeClock, land_all
+from support import Ask, Call, FakeClock, land_all
 
 from daxko_auth import DaxkoAuth, TokenRefused, TokenSource
 from daxko_auth.sandbox import Sandbox
@@ -23,9 +23,7 @@ def test_rejecting_forgets_exactly_this_token(sandbox: Sandbox, source: TokenSou
     assert sandbox.token_requests() == 2
 
 
-def test_a_rejected_token_is_never_taken_from_the_store_again(
-    sandbox: Sandbox, source: TokenSource, ask: Ask
-) -> None:
+def test_a_rejected_token_is_never_taken_from_the_store_again(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
     """Its expiry is a day away, so every clock would call it good: 147 identical 401s elsewhere."""
     first = ask(source, 9999)
     assert source._renewal.store.read(source._slots[9999].key) == first

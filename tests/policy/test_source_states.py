@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from conftest import NOON, Ask, FakeClock, land_all
+from support import NOON, Ask, FakeClock, land_all
 
 from daxko_auth import ApiCredentials, RenewalPolicy, TokenEndpointUnavailable, TokenSource
 from daxko_auth.edges.token_response import utc
@@ -193,7 +193,8 @@ def test_forked_processes_draw_different_ages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("renew_after", 1.5), ("jitter", -0.1), ("deadline", 0), ("attempts", 0), ("hold", float("nan"))]
+    ("field", "value"),
+    [("renew_after", 1.5), ("jitter", -0.1), ("deadline", 0), ("attempts", 0), ("hold", float("nan"))],
 )
 def test_a_policy_with_a_senseless_number_is_refused(field: str, value: float) -> None:
     """A typing error in a setting should not become a storm."""

@@ -131,6 +131,6 @@ class _Writer:
         return self._banner + yaml.dump(cassette, Dumper=yaml.SafeDumper, sort_keys=False, width=10_000)
 
     @staticmethod
-    def deserialize(text: str) -> Any:  # noqa: ANN401 - whatever the file says
+    def deserialize(text: str) -> Any:
         """Read the text of a file; no tag of it can run code."""
         return yaml.safe_load(text)

@@ -16,7 +16,7 @@ import yaml
 _SHAPES: Final = {
     "a JWT": re.compile(r"eyJ[A-Za-z0-9_-]{5,}"),
     "a long opaque string": re.compile(r"(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}"),
-    "a bearer": re.compile(r"bearer +(?!<|realm=)\S", re.IGNORECASE),
+    "a bearer": re.compile(r"(?:Bearer|(?i:authorization\W+bearer)) +(?!<|realm=)\S"),
     "other credentials": re.compile(r"\b(?:basic|digest) +(?!<)\S{6,}", re.IGNORECASE),
     "a cookie": re.compile(r"^\s*set-cookie|\bcookie:", re.IGNORECASE | re.MULTILINE),
     "a secret part": re.compile(r'name="?(?:client_secret|password)"?[^<]*?\r?\n\r?\n(?!<)\S', re.IGNORECASE),
@@ -70,9 +70,14 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _unescaped(text: str) -> str:
-    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[2], text)
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else _plain(escape[2]), text)
     # Two escapes may have been one character.
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _plain(letter: str) -> str:
+    # Of the escapes of a single letter, those of white space; the rest stand for themselves.
+    return {"n": "\n", "r": "\r", "t": "\t"}.get(letter, letter)
 
 
 def _decoded(run: str) -> Iterator[str]:

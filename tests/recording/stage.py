@@ -8,7 +8,7 @@ the library would never send is sent with plain httpx.
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import httpx
 from attrs import field, frozen
@@ -102,24 +102,25 @@ class Stage:
             return http.get(path, headers={"Accept": ACCEPT})
 
     def post_form(
-        self, change: Mapping[str, str | None] | None = None, *, bearer: Secret | None = None, **options: Any
+        self, change: Mapping[str, str | None] | None = None, *, bearer: Secret | None = None, **options: object
     ) -> httpx.Response:
         """Post the partner form with some fields changed or, with None, left out; the boundary is httpx's own."""
         return self.send(
             PARTNER_TOKEN_ENDPOINT.path,
-            bearer=bearer or self.credentials.refresh_token,
+            bearer=self.credentials.refresh_token if bearer is None else bearer,
             **({"files": {name: (None, value) for name, value in self.form(change).items()}} | options),
         )
 
     def post_login(
-        self, change: Mapping[str, str | None] | None = None, *, bearer: Secret | None = None, **options: Any
+        self, change: Mapping[str, str | None] | None = None, *, bearer: Secret | None = None, **options: object
     ) -> httpx.Response:
         """Post the member's login with some fields changed or, with None, left out."""
         path = MEMBER_TOKEN_ENDPOINT.path
-        return self.send(path, bearer=bearer or self.access_token, **({"json": self.login(change)} | options))
+        bearer = self.access_token if bearer is None else bearer
+        return self.send(path, bearer=bearer, **({"json": self.login(change)} | options))
 
     def send(
-        self, path: str, *, method: str = "POST", bearer: Secret | None, accept: str | None = ACCEPT, **body: Any
+        self, path: str, *, method: str = "POST", bearer: Secret, accept: str | None = ACCEPT, **body: object
     ) -> httpx.Response:
         """Send what the library would not; without a bearer if that is blank."""
         with httpx.Client(base_url=self.base_url, transport=BorrowedTransport(self._transport())) as http:
@@ -159,7 +160,10 @@ class Stage:
         life = timedelta(days=1)
         ends = datetime.now(UTC) + life
         return AccessToken(
-            ClientScope(self.client_id), bearer or self.access_token, ends, int(life.total_seconds())
+            ClientScope(self.client_id),
+            self.access_token if bearer is None else bearer,
+            ends,
+            int(life.total_seconds()),
         )
 
     def _transport(self) -> httpx.BaseTransport:

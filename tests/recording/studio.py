@@ -11,6 +11,7 @@ from typing import Final
 
 import httpcore
 import httpx
+from attrs import evolve
 
 from daxko_auth import AccessToken, ApiCredentials, CredentialsError, Secret
 from daxko_auth.facts.credentials import base_url_from_env
@@ -25,6 +26,7 @@ from recording.stage import Stage
 
 _MEMBER_NAME: Final = "DAXKO_MEMBER_USERNAME"
 _MEMBER_PASSWORD: Final = "DAXKO_MEMBER_PASSWORD"
+_NO_TOKEN: Final = Secret("")
 
 
 class RecordingError(Exception):
@@ -61,18 +63,59 @@ def record_live(directory: Path, client_id: int, environ: Mapping[str, str]) -> 
         RecordingError: Daxko gave no access token, or a cassette could not be kept.
     """
     credentials = ApiCredentials.from_env(environ)
-    if (_MEMBER_NAME in environ) != (_MEMBER_PASSWORD in environ):
+    name, password = environ.get(_MEMBER_NAME, ""), environ.get(_MEMBER_PASSWORD, "")
+    if bool(name) != bool(password):
         msg = f"set both {_MEMBER_NAME} and {_MEMBER_PASSWORD}, or neither: then no member signs in"
         raise CredentialsError(msg)
-    has_member = bool(environ.get(_MEMBER_NAME) and environ.get(_MEMBER_PASSWORD))
     stage = Stage(
         credentials,
-        NO_TOKEN_YET,
-        Secret(environ.get(_MEMBER_PASSWORD) or EXAMPLE_MEMBER_PASSWORD),
-        environ.get(_MEMBER_NAME) or EXAMPLE_MEMBER_NAME,
+        _NO_TOKEN,
+        Secret(password or EXAMPLE_MEMBER_PASSWORD),
+        name or EXAMPLE_MEMBER_NAME,
         client_id,
         base_url_from_env(environ) or DEFAULT_BASE_URL,
     )
     stage = _with_token(stage)
-    cases = [case for case in CASES if case.live and (has_member or not case.at_member_endpoint)]
+    cases = [case for case in CASES if case.live and (name or not case.at_member_endpoint)]
     return [_record(case, stage, directory, "Daxko") for case in cases]
+
+
+def _record_at_sandbox(case: Case, directory: Path) -> Path:
+    with Sandbox() as sandbox, httpcore.ConnectionPool() as pool:
+        credentials = ApiCredentials(sandbox.username, sandbox.password, sandbox.refresh_token)
+        transport = Forwarder(sandbox.base_url, pool)
+        stage = _with_token(Stage(credentials, _NO_TOKEN, Secret(EXAMPLE_MEMBER_PASSWORD), transport=transport))
+        case.prepare(sandbox)
+        return _record(case, stage, directory, "the sandbox of daxko-auth, which is not Daxko")
+
+
+def _with_token(stage: Stage) -> Stage:
+    with silence():
+        outcome = stage.ask()
+    if not isinstance(outcome, AccessToken):
+        raise RecordingError(str(outcome))
+    return evolve(stage, access_token=Secret(outcome.reveal()))
+
+
+def _record(case: Case, stage: Stage, directory: Path, origin: str) -> Path:
+    path = directory / f"{case.name}.yaml"
+    # A real member has a name that is nobody else's business.
+    names = {stage.member_name: EXAMPLE_MEMBER_NAME} if stage.member_name != EXAMPLE_MEMBER_NAME else {}
+    scrubber = Scrubber(
+        {
+            stage.credentials.password.reveal(): placeholders.CLIENT_SECRET,
+            stage.credentials.refresh_token.reveal(): placeholders.REFRESH_TOKEN,
+            stage.access_token.reveal(): placeholders.ACCESS_TOKEN,
+            stage.member_password.reveal(): placeholders.MEMBER_PASSWORD,
+            **names,
+        }
+    )
+    with record(path, scrubber, origin=origin) as cassette:
+        case.play(stage)
+    found = leaks(path.read_text(encoding="utf-8"), scrubber.secrets) if len(cassette) else []
+    if found or len(cassette) != 1:
+        path.unlink(missing_ok=True)
+        what = "; ".join(found) or f"{len(cassette)} exchanges instead of one"
+        msg = f"{case.name} was not kept: {what}"
+        raise RecordingError(msg)
+    return path

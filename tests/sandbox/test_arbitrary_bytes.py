@@ -38,7 +38,7 @@ def test_any_body_and_headers_are_answered(
     body: bytes,
     content_type: str,
     other: str,
-    right: bool,  # noqa: FBT001 - drawn by hypothesis
+    right: bool,
 ) -> None:
     """A program under test may send anything, above all when it is broken."""
     token = caller.access_token()

@@ -5,6 +5,8 @@ The vendor's guide, run: its two commands as printed there, with only the placeh
 import json
 import subprocess
 
+from support import need
+
 from daxko_auth.sandbox import Sandbox
 
 FIRST = r"""
@@ -43,6 +45,7 @@ def run(command: str, sandbox: Sandbox, placeholder: str, bearer: str) -> dict[s
 
 def test_the_guides_two_commands_work_word_for_word(sandbox: Sandbox) -> None:
     """Whoever has no account must be able to follow the vendor's guide against the sandbox."""
+    need("curl")
     first = run(FIRST, sandbox, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9...", sandbox.refresh_token)
     second = run(SECOND, sandbox, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc...", first["access_token"])
 

@@ -211,7 +211,7 @@ def test_before_it_starts_it_has_no_address() -> None:
         ("::", "http://[::1]:", True),
     ],
 )
-def test_whoever_lets_other_machines_in_is_warned(host: str, url: str, warns: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_whoever_lets_other_machines_in_is_warned(host: str, url: str, warns: bool) -> None:
     """Its switches have no password."""
     with Sandbox(host=host) as sandbox:
         answer = httpx.get(sandbox.base_url, trust_env=False)

@@ -1,0 +1,56 @@
+"""The names people write, and what an import of them costs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import daxko_auth
+
+PROJECT = Path(__file__).parents[2]
+
+# What the core must not import: the extras, the tools of the tests, and what most programs never need.
+NOT_IMPORTED = [
+    *["typer", "rich.console", "starlette", "uvicorn", "jwt", "redis", "trio", "asyncio"],
+    *["dateutil", "daxko_api", "daxko_auth.sandbox", "daxko_auth.doors.demo", "concurrent.futures.thread"],
+]
+
+
+def test_all_names_what_can_be_imported_and_nothing_else() -> None:
+    """A name that is public by accident is public for ever."""
+    public = {name for name in vars(daxko_auth) if not name.startswith("_")}
+    rooms = {"doors", "edges", "facts", "policy", "sandbox"}
+
+    assert public - rooms == set(daxko_auth.__all__)
+    assert sorted(daxko_auth.__all__) == daxko_auth.__all__
+
+
+@pytest.mark.parametrize("name", daxko_auth.__all__)
+def test_public_things_name_themselves_by_the_public_door(name: str) -> None:
+    """A traceback that says daxko_auth.facts.errors.TokenRefused teaches people to import from there."""
+    public = getattr(daxko_auth, name)
+
+    assert (public.__module__, public.__qualname__) == ("daxko_auth", name)
+    assert public.__doc__
+
+
+@pytest.mark.parametrize("absent", NOT_IMPORTED)
+def test_an_import_brings_in_no_extra(absent: str) -> None:
+    """The core is for scripts and serverless functions, too."""
+    # Without rich and click: httpx imports them for its own command line where they are installed.
+    lines = f"""
+import sys
+sys.modules["click"] = sys.modules["rich"] = None
+import httpx
+before = set(sys.modules)
+import daxko_auth
+assert {absent!r} not in set(sys.modules) - before
+"""
+    subprocess.run([sys.executable, "-c", lines], check=True)  # noqa: S603 - our own lines
+
+
+def test_the_types_are_shipped() -> None:
+    """Without the marker every type checker ignores every annotation."""
+    for package in ("daxko_auth", "generated/daxko_api"):
+        assert (PROJECT / package / "py.typed").exists()

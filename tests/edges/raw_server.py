@@ -1,0 +1,119 @@
+"""A server that says any bytes at all, at any pace; and what to look for in an error afterwards."""
+
+import copy
+import pickle
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from daxko_auth.facts.errors import DaxkoAuthError
+
+#: What a server does with a connection: it has read the request, and is told when to stop.
+Behaviour = Callable[[socket.socket, threading.Event], None]
+
+
+class RawServer:
+    """Listens on loopback and treats each connection as it was told, in a thread of its own."""
+
+    def __init__(self, behave: Behaviour) -> None:
+        self._behave = behave
+        self._stopped = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._connections: list[socket.socket] = []
+        #: The head and body of each request, as far as they arrived at once.
+        self.requests: list[bytes] = []
+        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for connection in self._connections:
+            hang_up(connection)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self.requests.append(connection.recv(1 << 20))
+                self._behave(connection, self._stopped)
+            except OSError:
+                return
+            hang_up(connection)
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Shut a connection down in both directions, unless the other side did."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def saying(answer: bytes) -> Behaviour:
+    """Send `answer` and hang up."""
+
+    def behave(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(answer)
+        # What still arrives is read, so that hanging up is no reset.
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 16) and not stopped.is_set():
+            pass
+
+    return behave
+
+
+def dripping(head: bytes, drip: bytes, pause: float = 0.02) -> Behaviour:
+    """Send `head`, and then `drip` again and again with a pause, for ever."""
+
+    def behave(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(head)
+        while not stopped.wait(pause):
+            connection.sendall(drip)
+
+    return behave
+
+
+def answer(body: bytes, status: str = "200 OK", content_type: str = "application/json", **headers: str) -> bytes:
+    """Return an HTTP answer; an underscore in the name of a header stands for a hyphen."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def everything_about(error: DaxkoAuthError) -> str:
+    """Return all that can be printed of an error that was returned, also once it has been raised and pickled."""
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert error.__traceback__ is None
+    texts = [str(error), repr(error), repr(error.args), repr(vars(error)), repr(copy.copy(error))]
+    texts += [pickle.dumps(error).decode("latin-1")]
+    try:
+        raise error
+    except DaxkoAuthError as raised:
+        report = traceback.TracebackException.from_exception(raised)
+        texts += list(report.format())
+    error.__traceback__ = None
+    return "\n".join(texts)

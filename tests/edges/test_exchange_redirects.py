@@ -1,0 +1,37 @@
+"""A token endpoint that redirects is not followed, wherever it points."""
+
+import pytest
+from raw_server import everything_about
+from support import Ask
+
+from daxko_auth.facts.errors import TokenResponseInvalid
+from daxko_auth.sandbox import Sandbox
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("{sandbox}/v3/partners/oauth2/token/", "127.0.0.1"),
+        ("/v3/partners/oauth2/token/", "a path of the same host"),
+        ("http://evil.example/collect?token=canary", "evil.example"),
+        ("https://api.daxko.com/v3/partners/oauth2/token", "api.daxko.com"),
+        ("//evil.example/collect", "evil.example"),
+        ("https://canary:canary@evil.example:8443/canary#canary", "evil.example"),
+        ("https://xn--a/", "xn--a"),
+        ("https://[::1", "an address that is not a URL"),
+        ("javascript:canary", "a path of the same host"),
+        ("", "a path of the same host"),
+    ],
+)
+def test_no_second_request_is_made_and_the_target_is_named(
+    sandbox: Sandbox, ask: Ask, status: int, location: str, named: str
+) -> None:
+    """On 307 and 308, httpx would send the form again, password included, to whoever is named."""
+    sandbox.fail_next(1, "redirect", status=status, location=location.format(sandbox=sandbox.base_url))
+    outcome = ask()
+    assert type(outcome) is TokenResponseInvalid
+    assert (outcome.status_code, outcome.retryable) == (status, False)
+    assert f"redirects ({status}) to {named}, which is not followed" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+    assert len(sandbox.log) == 1

@@ -1,0 +1,69 @@
+"""
+What tests share that is no fixture: a clock whose time they make pass, and a few words.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from daxko_auth import AccessToken, TokenSource
+
+NOON = 1_800_000_000.0
+"""Where the tests' wall clock starts: some day in 2027."""
+
+
+class FakeClock:
+    """Time that passes when a test says so, or when somebody waits."""
+
+    def __init__(self) -> None:
+        self._wall = NOON
+        self._monotonic = 1_000.0
+        self.waits: list[float] = []
+
+    def wall(self) -> float:
+        """Return Unix time."""
+        return self._wall
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return self._monotonic
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let the time pass at once."""
+        self.waits.append(seconds)
+        self.pass_time(seconds)
+        return event.is_set()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let both clocks run on."""
+        self._wall += seconds
+        self._monotonic += seconds
+
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall clock, or let the machine sleep: monotonic time stands still."""
+        self._wall += seconds
+
+
+def land_all(source: TokenSource) -> None:
+    """Wait until no renewal of `source` is under way."""
+    for slot in set(source._slots.values()):
+        while (flight := slot.flight) is not None:
+            flight.join()
+
+
+def need(tool: str) -> None:
+    """Skip the test where `tool` is not installed; where `CI` is set, fail it instead."""
+    if shutil.which(tool) is None:
+        missing = f"{tool} is not installed (Debian: apt-get install {tool})"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+Ask = Callable[[TokenSource, Any], AccessToken]
+Call = Callable[..., httpx.Response]
