@@ -53,7 +53,7 @@ class DaxkoAuth(httpx.Auth):
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
         self._check(request)
-        if _wants_buffering(request):
+        if isinstance(request.stream, httpx.SyncByteStream) and _wants_buffering(request):
             request.read()
         token = self._source.token(self._scope)
         response = yield _with(token, request)
@@ -72,7 +72,7 @@ class DaxkoAuth(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same as `sync_auth_flow`, awaiting."""
         self._check(request)
-        if _wants_buffering(request):
+        if isinstance(request.stream, httpx.AsyncByteStream) and _wants_buffering(request):
             await request.aread()
         token = await self._source.atoken(self._scope)
         response = yield _with(token, request)

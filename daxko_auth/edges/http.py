@@ -23,7 +23,7 @@ from daxko_auth.facts.vendor import BearerKind, bearer_for
 #: A token response has some hundred bytes; more than this is not read.
 LARGEST_ANSWER: Final = 64 * 1024
 
-#: Where the `Location` of an answer is found: httpx reads one even if it is not to follow it, and fails if it is no URL.
+#: Where the `Location` of an answer is found: httpx reads one even if it follows none, and fails if it is no URL.
 LOCATION_SEEN: Final = "Location-Seen"
 
 # Of other headers httpx would make something: of Content-Encoding a body that unfolds into any size after the cap.

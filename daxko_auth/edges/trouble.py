@@ -33,6 +33,12 @@ def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trou
             return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
         case httpx.TimeoutException():
             return Trouble.UNAVAILABLE, f"did not answer in time ({name})"
+        case httpx.LocalProtocolError():
+            return Trouble.UNEXPECTED, f"could not be asked ({name})"
+        case httpx.RemoteProtocolError():
+            # What was wrong; after a colon, the line of the answer that was.
+            reason = quote(str(error).partition(":")[0], secrets) or "no reason given"
+            return Trouble.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
             reason = quote(str(error), secrets) or "no reason given"
             return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"

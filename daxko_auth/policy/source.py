@@ -199,7 +199,10 @@ class TokenSource:
         """
         slot = self._slot_of(token.scope)
         with slot.lock:
-            slot.hold_until = self._clock.monotonic() + self._policy.hold
+            now = self._clock.monotonic()
+            if slot.held is not None and slot.held.since < now - self._policy.hold and _drop(slot, token):
+                return  # it was at hand long before the call: nothing was renewed that could have helped
+            slot.hold_until = now + self._policy.hold
         log.warning(
             "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
             "the account may use this endpoint",

@@ -165,7 +165,7 @@ def test_unrecorded_request_fails_and_reaches_no_socket(stage: Stage, monkeypatc
 
 
 def test_network_is_shut_during_a_replay_and_open_after_it() -> None:
-    """vcrpy sees httpx only; a socket opened by anything else must fail as loudly."""
+    """The recorder sees httpx only; a socket opened by anything else must fail as loudly."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         with replay("partner-granted", whole=False):
@@ -180,7 +180,7 @@ def test_network_is_shut_during_a_replay_and_open_after_it() -> None:
 
 
 def test_missing_or_empty_cassette_is_an_error(tmp_path: Path) -> None:
-    """vcrpy takes a missing file for an empty cassette, and other record modes would then go live."""
+    """A recorder takes a missing file for an empty cassette, and other record modes would then go live."""
     with pytest.raises(NotReplayedError, match=r"there is no cassette nowhere\.yaml"), replay("nowhere"):
         pass
     (tmp_path / "empty.yaml").write_text("version: 1\ninteractions: []\n", encoding="utf-8")

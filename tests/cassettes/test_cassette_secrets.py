@@ -50,8 +50,8 @@ def test_committed_cassette_holds_no_secret(file: Path) -> None:
 def test_guard_finds_a_known_secret_in_any_spelling(spell: Callable[[str], str]) -> None:
     """What encodes a request also encodes the secrets in it."""
     text = written(f"before {spell(CANARY)} after")
-    assert leaks(text, [CANARY])
-    assert leaks(text, ["something-else"]) == []
+    assert [finding for finding in leaks(text, ["something-else", CANARY]) if "a known secret" in finding]
+    assert [finding for finding in leaks(text, ["something-else"]) if "a known secret" in finding] == []
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)

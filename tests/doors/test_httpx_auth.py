@@ -180,6 +180,22 @@ def test_an_async_generator_is_not_replayed_either(sandbox: Sandbox, source: Tok
     assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
 
 
+def test_a_body_of_the_wrong_world_is_httpxs_own_error(sandbox: Sandbox, source: TokenSource, files: Files) -> None:
+    """What httpx refuses by itself it should refuse with its own words."""
+
+    async def main() -> None:
+        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
+            await http.post("/v3/x", content=files.at(0))
+
+    with pytest.raises(RuntimeError, match="AsyncClient"):
+        anyio.run(main)
+    with (
+        httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http,
+        pytest.raises(RuntimeError, match="sync Client"),
+    ):
+        http.post("/v3/x", content=_achunks(), headers={"Content-Length": "4"})
+
+
 def test_a_file_that_is_not_at_its_beginning_is_sent_from_where_it_stands(
     sandbox: Sandbox, source: TokenSource, files: Files
 ) -> None:

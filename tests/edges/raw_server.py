@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import socket
 import threading
 import traceback
@@ -57,11 +58,23 @@ class RawServer:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             try:
-                self.requests.append(connection.recv(1 << 20))
+                self.requests.append(read_request(connection))
                 self._behave(connection, self._stopped)
             except OSError:
                 return
             hang_up(connection)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Return one request, head and body, or what came of it."""
+    request = b""
+    while chunk := connection.recv(1 << 16):
+        request += chunk
+        head, _, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *([0-9]+)", head)
+        if head != request and len(body) >= int(length[1] if length else 0):
+            break
+    return request
 
 
 def hang_up(connection: socket.socket) -> None:

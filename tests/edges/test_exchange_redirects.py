@@ -1,8 +1,8 @@
 """A token endpoint that redirects is not followed, wherever it points."""
 
 import pytest
+from asking import AskOnce
 from raw_server import everything_about
-from support import Ask
 
 from daxko_auth.facts.errors import TokenResponseInvalid
 from daxko_auth.sandbox import Sandbox
@@ -25,11 +25,11 @@ from daxko_auth.sandbox import Sandbox
     ],
 )
 def test_no_second_request_is_made_and_the_target_is_named(
-    sandbox: Sandbox, ask: Ask, status: int, location: str, named: str
+    sandbox: Sandbox, ask_once: AskOnce, status: int, location: str, named: str
 ) -> None:
     """On 307 and 308, httpx would send the form again, password included, to whoever is named."""
     sandbox.fail_next(1, "redirect", status=status, location=location.format(sandbox=sandbox.base_url))
-    outcome = ask()
+    outcome = ask_once()
     assert type(outcome) is TokenResponseInvalid
     assert (outcome.status_code, outcome.retryable) == (status, False)
     assert f"redirects ({status}) to {named}, which is not followed" in str(outcome)

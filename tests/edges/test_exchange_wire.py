@@ -6,8 +6,8 @@ from email.message import Message
 from email.parser import BytesParser
 
 import pytest
+from asking import SENT_AT, AskOnce
 from raw_server import RawServer, answer, saying
-from support import SENT_AT, Ask
 
 from daxko_auth.edges.exchange import Exchange
 from daxko_auth.facts.credentials import ApiCredentials
@@ -19,9 +19,9 @@ from daxko_auth.sandbox import Sandbox
 GRANTED = b'{"access_token": "canary.token", "expires_in": "86400", "token_type": "bearer"}'
 
 
-def test_the_guides_credentials_become_a_token_of_the_client_asked_for(sandbox: Sandbox, ask: Ask) -> None:
+def test_the_guides_credentials_become_a_token_of_the_client_asked_for(sandbox: Sandbox, ask_once: AskOnce) -> None:
     """The sandbox judges the request by the guide; one request, and the token carries its scope."""
-    token = ask(1234)
+    token = ask_once(1234)
     assert isinstance(token, AccessToken)
     assert token.scope == ClientScope(1234)
     (arrival,) = sandbox.log
@@ -29,19 +29,19 @@ def test_the_guides_credentials_become_a_token_of_the_client_asked_for(sandbox: 
     assert (arrival.bearer, arrival.body, arrival.scope) == ("refresh_token", "multipart", "client:1234")
 
 
-def test_the_life_counts_from_the_moment_of_sending(ask: Ask) -> None:
+def test_the_life_counts_from_the_moment_of_sending(ask_once: AskOnce) -> None:
     """The answer may have been long under way; a token thought to live longer than it does is worse than none."""
-    token = ask()
+    token = ask_once()
     assert isinstance(token, AccessToken)
     assert token.expires_in == 86_400
     assert token.expires_at == datetime.fromtimestamp(SENT_AT, UTC) + timedelta(days=1)
 
 
-def test_the_request_is_the_guides_curl_part_by_part(ask: Ask) -> None:
+def test_the_request_is_the_guides_curl_part_by_part(ask_once: AskOnce) -> None:
     """Four bare parts in the guide's order, the refresh token as the bearer, JSON wanted, nothing compressed."""
     with RawServer(saying(answer(GRANTED))) as server:
         assert isinstance(
-            ask(base_url=server.base_url, account=ApiCredentials("us\u00e9r", 'p"w+++', "re.fresh")), AccessToken
+            ask_once(base_url=server.base_url, account=ApiCredentials("us\u00e9r", 'p"w+++', "re.fresh")), AccessToken
         )
         (request,) = server.requests
     line, _, rest = request.partition(b"\r\n")
@@ -82,10 +82,12 @@ def test_each_request_is_its_own_and_the_exchange_remembers_nothing(
     assert sandbox.token_requests() == 2
 
 
-def test_an_assumed_life_is_logged_once_and_without_the_token(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_assumed_life_is_logged_once_and_without_the_token(
+    ask_once: AskOnce, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nobody said how long it lives: an hour is safe, and somebody should know."""
     with RawServer(saying(answer(b'{"access_token": "canary.token"}'))) as server, caplog.at_level(logging.DEBUG):
-        token = ask(base_url=server.base_url)
+        token = ask_once(base_url=server.base_url)
     assert isinstance(token, AccessToken)
     assert token.expires_in == 3_600
     warnings = [record for record in caplog.records if record.name == "daxko_auth"]
@@ -95,9 +97,9 @@ def test_an_assumed_life_is_logged_once_and_without_the_token(ask: Ask, caplog: 
     assert "canary" not in caplog.text
 
 
-def test_cookies_and_hints_of_an_answer_are_forgotten(sandbox: Sandbox, ask: Ask) -> None:
+def test_cookies_and_hints_of_an_answer_are_forgotten(sandbox: Sandbox, ask_once: AskOnce) -> None:
     """The next request must look like the first, or a load balancer could pin a program to a dying server."""
     with RawServer(saying(answer(GRANTED, Set_Cookie="a=b; Path=/", Connection="close"))) as server:
         for _ in range(2):
-            assert isinstance(ask(base_url=server.base_url), AccessToken)
+            assert isinstance(ask_once(base_url=server.base_url), AccessToken)
         assert all(b"ookie" not in request for request in server.requests)

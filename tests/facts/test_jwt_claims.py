@@ -56,7 +56,7 @@ def test_a_string_that_is_no_jwt_has_no_claims(value: str) -> None:
     ("value", "expected"),
     [("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", True), ("eyJ..", True), ("eyJhbGciOiJIUzI1NiJ9", False), ("d9a2652c", False)],
 )
-def test_a_jwt_is_known_by_its_shape(value: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_jwt_is_known_by_its_shape(value: str, expected: bool) -> None:
     """It tells a swapped password from a token before either is sent."""
     assert looks_like_jwt(Secret(value)) is expected
 

@@ -87,7 +87,7 @@ def test_a_secret_is_not_equal_to_its_own_text() -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [("", False), (" ", True), ("0", True)])
-def test_only_a_blank_secret_is_false(value: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+def test_only_a_blank_secret_is_false(value: str, expected: bool) -> None:
     """Settings are asked with `if password:`."""
     assert bool(Secret(value)) is expected
 

@@ -39,7 +39,7 @@ def test_the_margin_is_at_most_a_tenth_of_the_life(life: float, margin: float) -
         (30, 3, False),
     ],
 )
-def test_a_token_is_usable_until_the_margin_before_its_end(life: int, before_end: float, expected: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_token_is_usable_until_the_margin_before_its_end(life: int, before_end: float, expected: bool) -> None:
     """A token must not die on its way to the server."""
     token = AccessToken(SCOPE, Secret("canary"), END, life)
     assert token.usable_at(END - timedelta(seconds=before_end)) is expected
@@ -73,7 +73,7 @@ def test_a_repr_says_whose_and_until_when() -> None:
 
 
 @pytest.mark.parametrize("token", [TOKEN, MEMBER_TOKEN], ids=["access", "member"])
-def test_a_token_is_revealed_on_demand_and_never_changes(token: Any) -> None:  # noqa: ANN401 - one of two types
+def test_a_token_is_revealed_on_demand_and_never_changes(token: Any) -> None:
     """Readers on other threads take scope, expiry and secret together, without a lock."""
     assert token.reveal() == "canary"
     assert copy.copy(token) == token

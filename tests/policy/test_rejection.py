@@ -132,6 +132,24 @@ def test_a_token_revoked_again_at_once_is_replaced_again_at_once(
     assert sandbox.token_requests() == 5
 
 
+def test_a_token_long_at_hand_that_is_refused_too_starts_no_hold(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """A late call's 401 is replayed with the token at hand; if that was revoked as well, nothing was renewed yet."""
+    first = source.token(9999)
+    source.reject(first)
+    second = source.token(9999)
+    clock.pass_time(31)
+    assert source.replacement_for(first) == second
+    source.replacement_refused(second)
+
+    third = source.token(9999)
+
+    assert third != second
+    assert source.replacement_for(third) not in (None, third), "a 401 now renews at once"
+    assert sandbox.token_requests() == 4
+
+
 def test_a_403_never_renews(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
     """Forbidden is an answer, not an expiry."""
     sandbox.forbid("/v3/private")

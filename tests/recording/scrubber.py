@@ -121,17 +121,17 @@ class Scrubber:
         return evolve(part, name=self.text(part.name), value=value, file_name=file_name, headers=headers)
 
     def _json(self, name: str, value: object) -> object:
-        match value:
-            case _ if name and name.lower() not in _KEPT_FIELDS:
-                return self._field(name, value)
-            case dict():
-                return {self.text(key): self._json(key, held) for key, held in value.items()}
-            case list():
-                return [self._json(name, held) for held in value]
-            case str():
-                return self.text(value)
-            case _:
-                return value
+        if not name or name.lower() in _KEPT_FIELDS:
+            match value:
+                case dict():
+                    return {self.text(key): self._json(key, held) for key, held in value.items()}
+                case list():
+                    return [self._json(name, held) for held in value]
+                case int() | float() | None if name:
+                    return value
+                case _:
+                    pass
+        return self._field(name, value)
 
     def _field(self, name: str, value: object) -> str:
         if name.lower() in _KEPT_FIELDS:
