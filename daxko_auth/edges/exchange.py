@@ -6,7 +6,7 @@ a traceback from in here would hold the form and the answer. Nothing is retried 
 """
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httpx
 
@@ -22,9 +22,6 @@ from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.secret import Secret
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _REFUSALS: Final = frozenset({400, 401, 403})
 _REDIRECTS: Final = range(300, 400)
@@ -58,20 +55,17 @@ class Exchange:
         return self._unavailable(scope, what)
 
     def _ask(self, scope: ClientScope, sent_at: float, timeout: float) -> Outcome:
-        failed: Callable[[ClientScope, str], TokenRequestError]
         try:
             return self._judge(self._send(scope, sent_at, timeout), scope, sent_at)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = what_happened(error, self._secrets)
-        match kind:
-            case Trouble.UNAVAILABLE:
-                failed = self._unavailable
-            case Trouble.UNREADABLE:
-                failed = self._invalid
-            case Trouble.UNEXPECTED:
-                failed = self._unexpected
-        return failed(scope, what)
+        failed = {
+            Trouble.UNAVAILABLE: self._unavailable,
+            Trouble.UNREADABLE: self._invalid,
+            Trouble.UNEXPECTED: self._unexpected,
+        }
+        return failed[kind](scope, what)
 
     def _send(self, scope: ClientScope, sent_at: float, timeout: float) -> Answer:
         # Imported with the first request: a program that only reads tokens never needs it.
@@ -163,7 +157,7 @@ class Exchange:
             status_code=answer.status_code if answer else None,
         )
 
-    def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
+    def _unexpected(self, scope: ClientScope, what: str, _: Answer | None = None) -> TokenRequestError:
         return TokenRequestError(
             f"no access token for {scope}: {self._where} {what}. "
             "Check the transport given as http=; if there is none, please report this",

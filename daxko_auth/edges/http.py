@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final, TypeVar, cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -135,8 +136,21 @@ class _CappedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield self._counted(chunk)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in cast("httpx.AsyncByteStream", self._stream):
-            yield self._counted(chunk)
+        chunks = aiter(cast("httpx.AsyncByteStream", self._stream))
+        async for chunk in chunks:
+            try:
+                counted = self._counted(chunk)
+            except AnswerTooLarge:
+                await self._run_out(chunks)
+                raise
+            yield counted
+
+    async def _run_out(self, chunks: AsyncIterator[bytes]) -> None:
+        # trio warns of generators that are left in the middle. Closed, the connection gives what was received already.
+        await self.aclose()
+        with suppress(Exception):
+            for _ in range(LARGEST_ANSWER):
+                await anext(chunks)
 
     def _counted(self, chunk: bytes) -> bytes:
         self._received += len(chunk)

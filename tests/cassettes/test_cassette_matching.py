@@ -68,7 +68,11 @@ OTHER_PARTNER_REQUESTS: dict[str, Send] = {
     "query": lambda stage: stage.post_form(params={"a": "1"}),
     "other host": lambda _: at("https://api.example.com").post_form(),
     "other port": lambda _: at("https://api.daxko.com:8443").post_form(),
-    "plain http": lambda stage: httpx.post("http://api.daxko.com:443" + PARTNER, files=stage.form()),
+    "plain http": lambda stage: httpx.post(
+        f"http://api.daxko.com:443{PARTNER}",
+        files={name: (None, text) for name, text in FIELDS},
+        headers={"Authorization": f"Bearer {stage.credentials.refresh_token.reveal()}", "Accept": "application/json"},
+    ),
 }
 
 OTHER_MEMBER_REQUESTS: dict[str, Send] = {

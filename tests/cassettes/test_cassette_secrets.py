@@ -31,6 +31,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64url, no padding": lambda value: base64.urlsafe_b64encode(value.encode()).decode().rstrip("="),
     "base64 of a pair": lambda value: base64.b64encode(f"daxko_api_user:{value}".encode()).decode(),
     "base64 behind a letter": lambda value: base64.b64encode(f"u:{value}".encode()).decode(),
+    "base64 in a path": lambda value: "ab/" + base64.urlsafe_b64encode(value.encode()).decode(),
     "base64 in percent": lambda value: quote(base64.b64encode(value.encode() + b"?>").decode(), safe=""),
 }
 

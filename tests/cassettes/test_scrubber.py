@@ -156,6 +156,13 @@ def test_form_is_written_anew_and_whole(tmp_path: Path) -> None:
     assert "--b\\r" not in text
 
 
+def test_field_that_holds_the_new_boundary_is_withheld(tmp_path: Path) -> None:
+    """It would end its part early, and the rest of it would be read as a field of its own."""
+    form = FORM | {"scope": "a\r\n--part-of-a-cassette\r\nb"}
+    text, _ = recorded(tmp_path / "a.yaml", request(PARTNER, "multipart/form-data; boundary=b", parts("b", form)))
+    assert text.count("--part-of-a-cassette") == len(form) + 1
+
+
 @pytest.mark.parametrize(
     ("authorization", "kept"),
     [
@@ -208,7 +215,7 @@ def test_compressed_answer_is_not_a_hiding_place(tmp_path: Path, coding: str) ->
         # Handed over as a stream, so that httpx does not decode it while it is still on its way.
         headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
         return httpx.Response(
-            200, headers=headers, stream=httpx.ByteStream(packed if coding == "gzip" else b'"canary"')
+            200, headers=headers, stream=httpx.ByteStream(packed if coding == "gzip" else b'{"scope": "canary"}')
         )
 
     sent = request(MEMBER, "application/json", b"{}")

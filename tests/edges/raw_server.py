@@ -72,7 +72,8 @@ def read_request(connection: socket.socket) -> bytes:
         request += chunk
         head, _, body = request.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: *([0-9]+)", head)
-        if head != request and len(body) >= int(length[1] if length else 0):
+        is_http = head[:1].isalpha()
+        if not is_http or (head != request and len(body) >= int(length[1] if length else 0)):
             break
     return request
 

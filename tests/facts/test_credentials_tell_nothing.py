@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -111,7 +112,7 @@ def test_whatever_holds_a_secret_prints_without_it(holder: object, show: Callabl
 
 
 @pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
-def test_taken_apart_by_attrs_the_secret_stays_a_secret(holder: object) -> None:
+def test_taken_apart_by_attrs_the_secret_stays_a_secret(holder: Any) -> None:
     """`asdict` is how values get into JSON, logs and templates."""
     assert attrs.has(type(holder))
     assert CANARY not in repr(attrs.asdict(holder))

@@ -1,0 +1,89 @@
+"""Answers that are too long, or compressed although nothing compressed was asked for."""
+
+import gzip
+import socket
+import threading
+import tracemalloc
+import zlib
+
+import pytest
+from asking import AskOnce
+from raw_server import RawServer, answer, everything_about, saying
+
+from daxko_auth.edges.http import LARGEST_ANSWER
+from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenResponseInvalid
+from daxko_auth.facts.tokens import AccessToken
+
+GRANTED = b'{"access_token": "canary", "expires_in": "86400"}'
+
+
+def test_an_answer_of_the_largest_size_is_read(ask_once: AskOnce) -> None:
+    """The cap is far above every token, and counts exactly."""
+    with RawServer(saying(answer(GRANTED.ljust(LARGEST_ANSWER)))) as server:
+        assert isinstance(ask_once(base_url=server.base_url), AccessToken)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
+def test_one_byte_more_is_not(ask_once: AskOnce, status: str) -> None:
+    """Somebody else answers."""
+    with RawServer(saying(answer(GRANTED.ljust(LARGEST_ANSWER + 1), status))) as server:
+        outcome = ask_once(base_url=server.base_url)
+    assert type(outcome) is TokenResponseInvalid
+    assert "answered with a body that cannot be read (AnswerTooLarge)" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+def test_an_endless_answer_is_hung_up_on(ask_once: AskOnce) -> None:
+    """It would fill the memory; the server sees the connection close instead."""
+    hung_up = threading.Event()
+
+    def pour(connection: socket.socket, stopped: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        try:
+            while not stopped.is_set():
+                connection.sendall(b" " * 65_536)
+        except OSError:
+            hung_up.set()
+
+    with RawServer(pour) as server:
+        outcome = ask_once(base_url=server.base_url)
+        assert hung_up.wait(10)
+    assert type(outcome) is TokenResponseInvalid
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(GRANTED)),
+        ("deflate", zlib.compress(GRANTED)),
+        ("gzip", b"\x1f\x8b\x08\x00junk"),
+        ("gzip", b"junk"),
+        ("br", b"junk"),
+        ("zstd", b"junk"),
+    ],
+)
+def test_a_compressed_answer_is_left_compressed(ask_once: AskOnce, encoding: str, body: bytes) -> None:
+    """It was asked not to be, and what it unfolds into has no limit; the status still counts."""
+    with RawServer(saying(answer(body, Content_Encoding=encoding))) as server:
+        outcome = ask_once(base_url=server.base_url)
+    assert type(outcome) is TokenResponseInvalid
+    assert "status 200 with a body that is not a JSON object" in str(outcome)
+    with RawServer(saying(answer(body, "503 Busy", Content_Encoding=encoding))) as server:
+        outcome = ask_once(base_url=server.base_url)
+    assert type(outcome) is TokenEndpointUnavailable
+
+
+def test_a_compressed_bomb_does_not_go_off(ask_once: AskOnce) -> None:
+    """Fifty megabytes of blanks fit below the cap once compressed, and a thousand times that with other codings."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    assert len(bomb) < LARGEST_ANSWER
+    with RawServer(saying(answer(bomb, Content_Encoding="gzip"))) as server:
+        ask_once(base_url=server.base_url)
+        tracemalloc.start()
+        try:
+            outcome = ask_once(base_url=server.base_url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert type(outcome) is TokenResponseInvalid
+    assert peak < 10_000_000
