@@ -6,7 +6,7 @@ a traceback from in here would hold the form and the answer. Nothing is retried 
 """
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
@@ -22,6 +22,9 @@ from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.secret import Secret
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _REFUSALS: Final = frozenset({400, 401, 403})
 _REDIRECTS: Final = range(300, 400)
@@ -60,7 +63,7 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = what_happened(error, self._secrets)
-        failed = {
+        failed: Mapping[Trouble, Callable[[ClientScope, str], TokenRequestError]] = {
             Trouble.UNAVAILABLE: self._unavailable,
             Trouble.UNREADABLE: self._invalid,
             Trouble.UNEXPECTED: self._unexpected,
@@ -157,7 +160,7 @@ class Exchange:
             status_code=answer.status_code if answer else None,
         )
 
-    def _unexpected(self, scope: ClientScope, what: str, _: Answer | None = None) -> TokenRequestError:
+    def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
         return TokenRequestError(
             f"no access token for {scope}: {self._where} {what}. "
             "Check the transport given as http=; if there is none, please report this",

@@ -332,7 +332,7 @@ class TokenSource:
 
         def renew() -> _Outcome:
             outcome = self._renewal.run(slot.key, held=held, rejected=rejected)
-            self._settle(slot, flight, outcome)
+            self._settle(slot, outcome)
             return outcome
 
         try:
@@ -348,10 +348,8 @@ class TokenSource:
             )
         return flight
 
-    def _settle(self, slot: _Slot, flight: Flight[_Outcome], outcome: _Outcome) -> None:
+    def _settle(self, slot: _Slot, outcome: _Outcome) -> None:
         with slot.lock:
-            if slot.flight is not flight:
-                return
             slot.flight = None
             if isinstance(outcome, HeldToken):
                 slot.held, slot.failure, slot.failures = outcome, None, 0

@@ -125,6 +125,27 @@ def test_a_newer_token_in_the_store_spares_a_request(
     assert sandbox.token_requests() == 2
 
 
+def test_an_older_token_in_the_store_is_no_renewal(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A store that lost its last write must not take a process back to a token that ends sooner."""
+    store = MemoryStore()
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one,
+        TokenSource(credentials, sandbox.base_url, clock=clock) as other,
+    ):
+        older = one.token(9999)
+        clock.pass_time(60)
+        newer = other.token(9999)
+        with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as third:
+            assert third.token(9999) == older
+            third._slots[9999].held = other._slots[9999].held
+            clock.pass_time(86_400 * 0.76)
+            assert third.token(9999) == newer
+            land_all(third)
+            assert third.token(9999) not in (older, newer)
+
+
 def test_a_dead_token_in_the_store_is_not_taken(
     sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
 ) -> None:
