@@ -44,19 +44,17 @@ class Renewal:
     closing: threading.Event
 
     def run(
-        self, key: TokenKey, *, held: AccessToken | None, rejected: AccessToken | None
+        self, key: TokenKey, *, held: AccessToken | None, past: tuple[AccessToken, ...]
     ) -> HeldToken | TokenRequestError:
         """
-        Return another token than `held` and `rejected`, or the error that says why there is none.
+        Return another token than `held` and those of the `past`, or the error that says why there is none.
 
         Somebody else's token from the store will do, if it is usable and newer than the one held.
         """
         deadline = self.clock.monotonic() + self.policy.deadline
         try:
             with self._turn(key):
-                if rejected is not None:
-                    self._in_store("drop", lambda: self.store.drop(key, rejected))
-                found = self._find(key, held, rejected)
+                found = self._find(key, held, past)
                 if found is not None:
                     return found
                 outcome = self._request(key.scope, deadline)
@@ -70,9 +68,13 @@ class Renewal:
             scope=key.scope.wire,
         )
 
-    def _find(self, key: TokenKey, held: AccessToken | None, rejected: AccessToken | None) -> HeldToken | None:
+    def _find(self, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]) -> HeldToken | None:
         token = self._in_store("read", lambda: self.store.read(key))
-        if token is None or token.scope != key.scope or token in (held, rejected):
+        if token is None or token.scope != key.scope or token == held:
+            return None
+        if token in past:
+            # So that nobody else takes it, either.
+            self._in_store("drop", lambda: self.store.drop(key, token))
             return None
         if held is not None and token.expires_at <= held.expires_at:
             return None

@@ -34,6 +34,8 @@ from daxko_auth.policy.store import TokenStore
 
 _Outcome = HeldToken | TokenRequestError
 _NEVER: Final = float("-inf")
+# More than anybody brings back late; fewer than would be felt in memory.
+_PAST_KEPT: Final = 8
 # True == 1 and 9999.0 == 9999 to a dict, but neither is the number of a Daxko client.
 _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
 
@@ -50,7 +52,7 @@ class _Slot:
         "hold_until",
         "key",
         "lock",
-        "rejected",
+        "past",
         "unreplayed_until",
     )
 
@@ -59,8 +61,8 @@ class _Slot:
         self.lock = threading.Lock()
         self.held: HeldToken | None = None
         self.flight: Flight[_Outcome] | None = None
-        #: The last token that a server refused; never taken from the store again.
-        self.rejected: AccessToken | None = None
+        #: The last few that were replaced or refused by a server; never taken from the store again.
+        self.past: tuple[AccessToken, ...] = ()
         # The last failed renewal, when it ended (monotonic), and how many failed in a row.
         self.failure: TokenRequestError | None = None
         self.failed_at = _NEVER
@@ -202,7 +204,10 @@ class TokenSource:
             now = self._clock.monotonic()
             if slot.held is not None and slot.held.since < now - self._policy.hold and _drop(slot, token):
                 return  # it was at hand long before the call: nothing was renewed that could have helped
+            known = now < slot.hold_until
             slot.hold_until = now + self._policy.hold
+        if known:
+            return
         log.warning(
             "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
             "the account may use this endpoint",
@@ -328,10 +333,10 @@ class TokenSource:
     def _launch(self, slot: _Slot) -> Flight[_Outcome]:
         flight = slot.flight = Flight[_Outcome]()
         held = slot.held.token if slot.held else None
-        rejected = slot.rejected
+        past = slot.past
 
         def renew() -> _Outcome:
-            outcome = self._renewal.run(slot.key, held=held, rejected=rejected)
+            outcome = self._renewal.run(slot.key, held=held, past=past)
             self._settle(slot, outcome)
             return outcome
 
@@ -352,6 +357,8 @@ class TokenSource:
         with slot.lock:
             slot.flight = None
             if isinstance(outcome, HeldToken):
+                if slot.held is not None:
+                    _bury(slot, slot.held.token)
                 slot.held, slot.failure, slot.failures = outcome, None, 0
                 return
             slot.failure, slot.failed_at = outcome, self._clock.monotonic()
@@ -386,10 +393,17 @@ def origin_of(base_url: str | None) -> Origin:
 
 def _drop(slot: _Slot, token: AccessToken) -> bool:
     """Drop this very token from the slot, and say whether it was there."""
+    _bury(slot, token)
     if slot.held is None or slot.held.token != token:
         return False
-    slot.held, slot.rejected = None, token
+    slot.held = None
     return True
+
+
+def _bury(slot: _Slot, token: AccessToken) -> None:
+    # A store goes by the wall clock, which can be set back; to it, a token of the past may look alive.
+    if token not in slot.past:
+        slot.past = (*slot.past, token)[-_PAST_KEPT:]
 
 
 def _token_in(outcome: _Outcome) -> AccessToken:
