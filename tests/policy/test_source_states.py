@@ -163,6 +163,22 @@ def test_a_wall_clock_that_is_set_back_does_not_lengthen_a_life(
     assert ask(source, 9999) != first
 
 
+def test_a_token_that_was_replaced_is_not_taken_back_from_the_store(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """A store goes by the wall clock alone: after it was set back, the token of yesterday ends last."""
+    first = ask(source, 9999)
+    clock.set_wall(-3 * DAY)
+    clock.pass_time(DAY)
+    second = ask(source, 9999)
+    clock.pass_time(DAY)
+
+    third = ask(source, 9999)
+
+    assert len({first, second, third}) == 3
+    assert sandbox.token_requests() == 3
+
+
 @pytest.mark.parametrize("sent", ["86400", 86_400, 86_400.0, " 86400 "])
 def test_the_life_may_be_a_string_or_a_number(sandbox: Sandbox, source: TokenSource, sent: object) -> None:
     """The guide shows a string, the older reference says integer; adding a string to a clock is a crash."""
