@@ -5,10 +5,9 @@ Values that never change, so a reader can take scope, expiry and secret together
 Nothing here asks for a token or decides when to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Final
+from typing import Final, final
 
 from attrs import field, frozen
 
@@ -27,8 +26,26 @@ def early_expiry_of(life: float, early_expiry: float = EARLY_EXPIRY) -> float:
     return min(early_expiry, life * _LARGEST_SHARE_OF_LIFE)
 
 
-def _read_only(fields: Mapping[str, object]) -> Mapping[str, object]:
-    return MappingProxyType(dict(fields))
+@final
+class OtherFields(Mapping[str, object]):
+    """Fields of an answer that this library does not know. They may be secret, so only their names are shown."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> object:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"<fields {', '.join(self) or 'none'}>"
 
 
 @frozen(repr=False)
@@ -78,7 +95,7 @@ class MemberToken:
     #: The whole life it was granted, in seconds.
     expires_in: int = field(eq=False)
     #: Fields of the answer that this library does not know, as sent. They may be secret.
-    other_fields: Mapping[str, object] = field(eq=False, converter=_read_only)
+    other_fields: Mapping[str, object] = field(eq=False, converter=OtherFields)
 
     def reveal(self) -> str:
         """Return the token itself."""

@@ -5,6 +5,7 @@ import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from daxko_auth.facts.scope import ClientScope
@@ -80,13 +81,14 @@ def test_a_token_is_revealed_on_demand_and_never_changes(token: Any) -> None:
     for name in ("expires_at", "expires_in", "_secret", "another"):
         with pytest.raises(AttributeError):
             setattr(token, name, 0)
-    with pytest.raises(TypeError, match=r"not pickled|mappingproxy"):
+    with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(token)
 
 
-def test_an_access_token_can_be_deeply_copied() -> None:
+@pytest.mark.parametrize("token", [TOKEN, MEMBER_TOKEN])
+def test_a_token_can_be_deeply_copied(token: object) -> None:
     """Programs copy the objects that hold one."""
-    assert copy.deepcopy({"token": TOKEN}) == {"token": TOKEN}
+    assert copy.deepcopy({"token": token}) == {"token": token}
 
 
 def test_what_else_a_member_answer_says_is_kept_and_read_only() -> None:
@@ -97,4 +99,6 @@ def test_what_else_a_member_answer_says_is_kept_and_read_only() -> None:
     assert token.other_fields == {"member_id": 7, "refresh_token": "canary"}
     with pytest.raises(TypeError):
         token.other_fields["member_id"] = 8  # type: ignore[index]
-    assert "canary" not in repr(token)
+    assert len(token.other_fields) == 2
+    assert "canary" not in f"{token} {token.other_fields!r} {attrs.asdict(token)}"
+    assert repr(MEMBER_TOKEN.other_fields) == "<fields member_id>"
