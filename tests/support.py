@@ -5,6 +5,7 @@ What tests share that is no fixture: a clock whose time they make pass, and a fe
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -51,9 +52,8 @@ class FakeClock:
 
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    for slot in set(source._slots.values()):
-        while (flight := slot.flight) is not None:
-            flight.join()
+    while source._crew._at_work:
+        time.sleep(0.0005)
 
 
 def need(tool: str) -> None:

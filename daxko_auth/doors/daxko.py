@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from daxko_auth.doors.httpx import DaxkoAuth
-from daxko_auth.edges.http import AsyncBorrowedTransport, BorrowedTransport, new_async_transport, new_transport
+from daxko_auth.edges.http import new_async_transport, new_transport
 from daxko_auth.edges.member_login import LoginOutcome, MemberLogin, Refusal
+from daxko_auth.edges.transports import AsyncBorrowedTransport, AsyncOwnedTransport, BorrowedTransport, OwnedTransport
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import CredentialsError, MemberLoginRefused, TokenRefused
 from daxko_auth.facts.origin import Origin
@@ -69,7 +70,7 @@ class Daxko:
             CredentialsError: the scope, the base URL or the source does not fit.
         """
         source = _source_for(credentials, base_url, source)
-        transport = new_transport(source.origin)
+        transport = OwnedTransport(new_transport(source.origin))
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
 
@@ -101,14 +102,16 @@ class Daxko:
                 401, perhaps the access token.
             TokenRequestError: no access token, or no answer that could be used.
         """
-        password = _secret(password)
+        given = (_wrapped(username), _wrapped(password))
+        del username, password  # a traceback that shows locals must not show them
+        name, secret = _checked(given)
         token = self._source.token(self._scope)
-        outcome = self._login(token, username, password)
+        outcome = self._login(token, name.reveal(), secret)
         if outcome is Refusal.ACCESS_TOKEN:
             replacement = self._source.replacement_for(token)
             if replacement is not None:
                 token = replacement
-                outcome = self._login(token, username, password)
+                outcome = self._login(token, name.reveal(), secret)
                 if outcome is Refusal.ACCESS_TOKEN:
                     self._source.replacement_refused(token)
         return _conclude(outcome, token, self._source)
@@ -162,7 +165,7 @@ class AsyncDaxko:
     ) -> None:
         """Prepare as `Daxko` does, from the same arguments."""
         source = _source_for(credentials, base_url, source)
-        transport = new_async_transport(source.origin)
+        transport = AsyncOwnedTransport(new_async_transport(source.origin))
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
 
@@ -185,14 +188,16 @@ class AsyncDaxko:
 
     async def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """Sign a member in as `Daxko.member_token` does, awaiting."""
-        password = _secret(password)
+        given = (_wrapped(username), _wrapped(password))
+        del username, password  # a traceback that shows locals must not show them
+        name, secret = _checked(given)
         token = await self._source.atoken(self._scope)
-        outcome = await self._login(token, username, password)
+        outcome = await self._login(token, name.reveal(), secret)
         if outcome is Refusal.ACCESS_TOKEN:
             replacement = await self._source.areplacement_for(token)
             if replacement is not None:
                 token = replacement
-                outcome = await self._login(token, username, password)
+                outcome = await self._login(token, name.reveal(), secret)
                 if outcome is Refusal.ACCESS_TOKEN:
                     self._source.replacement_refused(token)
         return _conclude(outcome, token, self._source)
@@ -258,8 +263,18 @@ def _api(
     )
 
 
-def _secret(password: str | Secret) -> Secret:
-    return password if isinstance(password, Secret) else Secret(password)
+def _wrapped(given: object) -> Secret | type:
+    """Return a secret, or only the type of what cannot be one."""
+    if isinstance(given, Secret):
+        return given
+    return Secret(given) if isinstance(given, str) else type(given)
+
+
+def _checked(given: tuple[Secret | type, Secret | type]) -> tuple[Secret, Secret]:
+    name, password = given
+    if not isinstance(name, Secret) or not isinstance(password, Secret):
+        raise TypeError("a member's name and password are strings")
+    return name, password
 
 
 def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) -> MemberToken:

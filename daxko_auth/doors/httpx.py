@@ -41,6 +41,8 @@ class DaxkoAuth(httpx.Auth):
         self._source = source
         self._origin = source.origin
         self._scope = ClientScope(scope)
+        # What the source finds fastest.
+        self._client_id = self._scope.client_id
         self._replay = replay
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -53,39 +55,42 @@ class DaxkoAuth(httpx.Auth):
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
         self._check(request)
-        if isinstance(request.stream, httpx.SyncByteStream) and _wants_buffering(request):
+        if not isinstance(request.stream, httpx.ByteStream) and _wants_buffering(request, httpx.SyncByteStream):
             request.read()
-        token = self._source.token(self._scope)
+        token = self._source.token(self._client_id)
         response = yield _with(token, request)
-        if response.status_code != _UNAUTHORIZED:
+        if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
             return
         if not self._may_replay(request):
-            self._source.refused_without_replay(token)
+            self._hand_over(request, token)
             return
+        # Read before anybody waits, so that the connection is free for others meanwhile.
+        response.read()
         replacement = self._source.replacement_for(token)
         if replacement is None:
             return
         response = yield _with(replacement, request)
-        if response.status_code == _UNAUTHORIZED:
+        if response.status_code == _UNAUTHORIZED and self._is_ours(response):
             self._source.replacement_refused(replacement)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same as `sync_auth_flow`, awaiting."""
         self._check(request)
-        if isinstance(request.stream, httpx.AsyncByteStream) and _wants_buffering(request):
+        if not isinstance(request.stream, httpx.ByteStream) and _wants_buffering(request, httpx.AsyncByteStream):
             await request.aread()
-        token = await self._source.atoken(self._scope)
+        token = await self._source.atoken(self._client_id)
         response = yield _with(token, request)
-        if response.status_code != _UNAUTHORIZED:
+        if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
             return
         if not self._may_replay(request):
-            self._source.refused_without_replay(token)
+            self._hand_over(request, token)
             return
+        await response.aread()
         replacement = await self._source.areplacement_for(token)
         if replacement is None:
             return
         response = yield _with(replacement, request)
-        if response.status_code == _UNAUTHORIZED:
+        if response.status_code == _UNAUTHORIZED and self._is_ours(response):
             self._source.replacement_refused(replacement)
 
     def __repr__(self) -> str:
@@ -93,24 +98,31 @@ class DaxkoAuth(httpx.Auth):
 
     def _check(self, request: httpx.Request) -> None:
         self._origin.require(request.url)
-        if bearer_for(request.url.path) is not BearerKind.ACCESS_TOKEN:
+        # Another method there is a mistake without consequences: the endpoint takes POST only.
+        if request.method == "POST" and bearer_for(request.url.path) is not BearerKind.ACCESS_TOKEN:
             msg = (
                 f"{request.url.path} takes the refresh token, which never travels through a program's own HTTP; "
                 f"nothing was sent. Ask for an access token with TokenSource.token({self._scope.client_id})"
             )
             raise CredentialsError(msg)
 
+    def _is_ours(self, response: httpx.Response) -> bool:
+        # A redirect may have led to another server, which got no bearer and knows nothing of our token.
+        return self._origin.admits(response.url)
+
     def _may_replay(self, request: httpx.Request) -> bool:
-        if self._replay and isinstance(request.stream, httpx.ByteStream):
-            return True
+        return self._replay and isinstance(request.stream, httpx.ByteStream)
+
+    def _hand_over(self, request: httpx.Request, token: AccessToken) -> None:
+        renewed = self._source.refused_without_replay(token)
         log.warning(
-            "%s: %s %s was answered 401 and is not sent again (%s); the next call has a new token",
+            "%s: %s %s was answered 401 and is not sent again (%s); %s",
             self._scope,
             request.method,
             request.url.path,
             "its body cannot be sent twice" if self._replay else "replay=False",
+            "the next call has a new token" if renewed else "a new token a moment ago did not help",
         )
-        return False
 
 
 def _with(token: AccessToken, request: httpx.Request) -> httpx.Request:
@@ -118,9 +130,12 @@ def _with(token: AccessToken, request: httpx.Request) -> httpx.Request:
     return request
 
 
-def _wants_buffering(request: httpx.Request) -> bool:
-    """Whether the body is not in memory, but small enough: a multipart form, a file; never a generator."""
-    if isinstance(request.stream, httpx.ByteStream):
-        return False
+def _wants_buffering(request: httpx.Request, sendable: type) -> bool:
+    """Whether the body is not in memory, but says that it is small: a multipart form, a file; no bare generator."""
     length = request.headers.get("Content-Length", "")
-    return length.isascii() and length.isdecimal() and int(length) <= LARGEST_BUFFERED_BODY
+    return (
+        isinstance(request.stream, sendable)
+        and length.isascii()
+        and length.isdecimal()
+        and int(length) <= LARGEST_BUFFERED_BODY
+    )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from daxko_auth.edges.http import BearerAuth, BorrowedTransport, CappedTransport, new_transport, run_within
+from daxko_auth.edges.http import BearerAuth, new_transport, run_within
 from daxko_auth.edges.quoting import quote
 from daxko_auth.edges.token_response import Answer, is_unavailable, utc
+from daxko_auth.edges.transports import BorrowedTransport, CappedTransport
 from daxko_auth.edges.trouble import Trouble, what_happened
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
@@ -84,7 +85,7 @@ class Exchange:
             raise_on_unexpected_status=False,
             httpx_args={
                 "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(self._open_transport()),
+                "transport": CappedTransport(self._open_transport(), seconds=timeout),
             },
         ) as api:
             response = request_access_token.sync_detailed(

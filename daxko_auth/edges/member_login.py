@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from attrs import frozen
 
-from daxko_auth.edges.http import (
-    AsyncBorrowedTransport,
-    AsyncCappedTransport,
-    BearerAuth,
-    BorrowedTransport,
-    CappedTransport,
-)
+from daxko_auth.edges.http import BearerAuth
 from daxko_auth.edges.quoting import quote
 from daxko_auth.edges.token_response import Answer, is_unavailable, utc
+from daxko_auth.edges.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
 from daxko_auth.edges.trouble import Trouble, what_happened
 from daxko_auth.facts.errors import (
     DaxkoAuthError,

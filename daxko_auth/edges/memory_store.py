@@ -13,7 +13,7 @@ from daxko_auth.facts.tokens import AccessToken
 
 
 class MemoryStore:
-    """The default token store: shared by the sources it is given to, and by nobody else."""
+    """Shares tokens between the sources of one process that it is given to."""
 
     def __init__(self) -> None:
         self._tokens: dict[TokenKey, AccessToken] = {}

@@ -5,6 +5,8 @@ Words of a server, made fit for an error message: short, printable and without s
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote as percent_encoded
+from urllib.parse import quote_plus
 
 from daxko_auth.facts.secret import Secret
 
@@ -36,7 +38,9 @@ def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str |
     if text in _CODES:
         return text
     # The longest first: one may be part of another, and the rest of that must not stay behind.
-    for value in sorted((secret.reveal() for secret in secrets if secret), key=len, reverse=True):
+    values = [secret.reveal() for secret in secrets if secret]
+    spelt = {spelling for value in values for spelling in (value, percent_encoded(value, safe=""), quote_plus(value))}
+    for value in sorted(spelt, key=len, reverse=True):
         text = text.replace(value, _MASK)
     masked = _TOKEN_SHAPE.sub(_MASK, text)
     text = " ".join("".join(char if char.isprintable() else " " for char in masked).split())

@@ -14,8 +14,8 @@ from typing import Final, cast
 
 from attrs import field, frozen
 
-from daxko_auth.edges.http import LOCATION_SEEN
 from daxko_auth.edges.retry_after import http_date_of, retry_after_of
+from daxko_auth.edges.transports import LOCATION_SEEN
 from daxko_auth.facts.jwt_claims import claims_of
 from daxko_auth.facts.secret import Secret
 

@@ -9,8 +9,8 @@ from enum import Enum, auto
 
 import httpx
 
-from daxko_auth.edges.http import AnswerTooLarge
 from daxko_auth.edges.quoting import quote
+from daxko_auth.edges.transports import AnswerTooLarge
 from daxko_auth.facts.secret import Secret
 
 

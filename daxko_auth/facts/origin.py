@@ -87,7 +87,7 @@ class Origin:
         Raises:
             UntrustedOriginError: naming that origin; nothing was sent.
         """
-        if not self.admits(url):
+        if url.netloc != self._netloc or url.scheme != self._scheme:
             target = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
             msg = (
                 f"the access token stays with {self.base_url}; this request goes to {target} and was not sent. "

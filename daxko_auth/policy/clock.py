@@ -1,5 +1,5 @@
 """
-Time, as an argument: nothing above the edges reads a clock or sleeps but through this.
+Time, as an argument: the policy reads no clock and waits for no time but through this.
 """
 
 import threading

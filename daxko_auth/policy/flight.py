@@ -1,16 +1,15 @@
 """
 One renewal under way, and everybody who waits for it.
 
-It runs on a daemon thread of its own. Threads wait for an event; tasks wait for an event that their
-own loop sets. Nobody leads, so whoever stops waiting harms nobody.
+Threads wait for an event; tasks wait for an event that their own loop sets. Nobody leads, so
+whoever stops waiting harms nobody, and nobody waits for ever.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     import anyio
@@ -19,24 +18,26 @@ _Outcome = TypeVar("_Outcome")
 
 
 class Flight(Generic[_Outcome]):
-    """Runs one function once; any number of threads and tasks, of any number of event loops, share what it returns."""
+    """An outcome that any number of threads and tasks, of any number of event loops, wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_wait: float, given_up: Callable[[], _Outcome]) -> None:
+        """Land with `given_up()` once somebody has waited `longest_wait` seconds."""
+        self._longest_wait: Final = longest_wait
+        self._given_up: Final = given_up
         self._landed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._outcome: _Outcome | None = None
         self._waiting: dict[Any, deque[anyio.Event]] = {}
+        self._pilot: int | None = None
 
-    def take_off(self, work: Callable[[], _Outcome]) -> None:
-        """
-        Run `work`, which must not raise, on a thread of its own, in the caller's context (`contextvars`).
+    @property
+    def has_landed(self) -> bool:
+        """Whether the outcome is known."""
+        return self._landed.is_set()
 
-        Raises:
-            RuntimeError: no thread can be started.
-        """
-        threading.Thread(
-            target=copy_context().run, args=(lambda: self.land(work()),), name="daxko-auth renewal", daemon=True
-        ).start()
+    def take_off(self) -> None:
+        """Say that the renewal runs in this thread, which must not wait for itself."""
+        self._pilot = threading.get_ident()
 
     def land(self, outcome: _Outcome) -> None:
         """Set the outcome and wake everybody. Only the first landing counts."""
@@ -53,7 +54,11 @@ class Flight(Generic[_Outcome]):
 
     def join(self) -> _Outcome:
         """Wait in this thread."""
-        self._landed.wait()
+        if threading.get_ident() == self._pilot and not self._landed.is_set():
+            # A log handler or a store that asks for the token it is being asked for.
+            return self._given_up()
+        if not self._landed.wait(self._longest_wait):
+            self.land(self._given_up())
         return cast("_Outcome", self._outcome)
 
     async def ajoin(self) -> _Outcome:
@@ -67,7 +72,10 @@ class Flight(Generic[_Outcome]):
             if not self._landed.is_set():
                 self._waiting.setdefault(current_token().native_token, deque()).append(event)
         if not self._landed.is_set():
-            await event.wait()
+            with anyio.move_on_after(self._longest_wait):
+                await event.wait()
+            if not self._landed.is_set():
+                self.land(self._given_up())
         return cast("_Outcome", self._outcome)
 
 

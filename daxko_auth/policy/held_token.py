@@ -19,8 +19,6 @@ class HeldToken:
     """
 
     token: AccessToken
-    #: When this process got it, by the monotonic clock.
-    since: float
     stale_at_wall: float
     stale_at_monotonic: float
     dead_at_wall: float
@@ -35,7 +33,7 @@ class HeldToken:
         left = min(end - wall, life)
         stale = left - (life - policy.renewal_age(life))
         dead = left - early_expiry_of(life, policy.early_expiry)
-        return cls(token, monotonic, wall + stale, monotonic + stale, wall + dead, monotonic + dead)
+        return cls(token, wall + stale, monotonic + stale, wall + dead, monotonic + dead)
 
     def is_fresh(self, clock: Clock) -> bool:
         """Whether nothing needs to be done."""

@@ -37,7 +37,7 @@ class Renewal:
     """How the tokens of one account are renewed."""
 
     exchange: TokenExchange
-    store: TokenStore
+    store: TokenStore | None
     policy: RenewalPolicy
     clock: Clock
     #: Set when nobody wants tokens any more; it ends every wait.
@@ -51,37 +51,41 @@ class Renewal:
 
         Somebody else's token from the store will do, if it is usable and newer than the one held.
         """
-        deadline = self.clock.monotonic() + self.policy.deadline
         try:
-            with self._turn(key):
-                found = self._find(key, held, past)
-                if found is not None:
-                    return found
-                outcome = self._request(key.scope, deadline)
-                if isinstance(outcome, HeldToken):
-                    self._in_store("write", lambda: self.store.write(key, outcome.token))
-                return outcome
-        except Exception as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
+            if self.store is None:
+                return self._request(key.scope)
+            with _turn(self.store, key, self.policy.deadline):
+                return self._find(self.store, key, held, past) or self._request_and_keep(self.store, key)
+        except BaseException as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
         return TokenRequestError(
             f"no access token for {key.scope}: the renewal failed unexpectedly ({kind}); please report this",
             scope=key.scope.wire,
         )
 
-    def _find(self, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]) -> HeldToken | None:
-        token = self._in_store("read", lambda: self.store.read(key))
+    def _find(
+        self, store: TokenStore, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]
+    ) -> HeldToken | None:
+        token = _attempt("read", lambda: store.read(key))
         if token is None or token.scope != key.scope or token == held:
             return None
         if token in past:
             # So that nobody else takes it, either.
-            self._in_store("drop", lambda: self.store.drop(key, token))
+            _attempt("drop", lambda: store.drop(key, token))
             return None
         if held is not None and token.expires_at <= held.expires_at:
             return None
         found = HeldToken.of(token, self.policy, wall=self.clock.wall(), monotonic=self.clock.monotonic())
         return found if found.is_usable(self.clock) else None
 
-    def _request(self, scope: ClientScope, deadline: float) -> HeldToken | TokenRequestError:
+    def _request_and_keep(self, store: TokenStore, key: TokenKey) -> HeldToken | TokenRequestError:
+        outcome = self._request(key.scope)
+        if isinstance(outcome, HeldToken):
+            _attempt("write", lambda: store.write(key, outcome.token))
+        return outcome
+
+    def _request(self, scope: ClientScope) -> HeldToken | TokenRequestError:
+        deadline = self.clock.monotonic() + self.policy.deadline
         attempt = 1
         while True:
             wall, monotonic = self.clock.wall(), self.clock.monotonic()
@@ -89,29 +93,41 @@ class Renewal:
             outcome = self.exchange.request(scope, sent_at=wall, timeout=timeout)
             if isinstance(outcome, AccessToken):
                 # Its life counts from before it was sent: the answer may have been long under way.
-                return HeldToken.of(outcome, self.policy, wall=wall, monotonic=monotonic)
-            if not isinstance(outcome, TokenEndpointUnavailable) or attempt == self.policy.attempts:
+                held = HeldToken.of(outcome, self.policy, wall=wall, monotonic=monotonic)
+                return held if held.is_usable(self.clock) else _dead_on_arrival(scope)
+            if not isinstance(outcome, TokenEndpointUnavailable) or attempt >= self.policy.attempts:
                 return outcome
             wait = self.policy.retry_wait(attempt, outcome.retry_after)
             if self.clock.monotonic() + wait >= deadline or self.clock.wait(self.closing, wait):
                 return outcome
             attempt += 1
 
-    @contextmanager
-    def _turn(self, key: TokenKey) -> Generator[None, None, None]:
-        # At most half of the time: whoever holds the turn may be stuck, and then we ask ourselves.
-        turn = self._in_store("turn", lambda: self.store.turn(key, self.policy.deadline / 2))
-        entered = turn is not None and self._in_store("turn", lambda: (turn.__enter__(), True)[1])
-        try:
-            yield
-        finally:
-            if turn is not None and entered:
-                with suppress(Exception):
-                    turn.__exit__(None, None, None)
 
-    def _in_store(self, what: str, do: Callable[[], _Result]) -> _Result | None:
-        try:
-            return do()
-        except Exception as error:  # noqa: BLE001 - a store is optional; a request is not
-            log.warning("token store: %s failed (%s); tokens are asked for directly", what, type(error).__name__)
-        return None
+def _dead_on_arrival(scope: ClientScope) -> TokenRequestError:
+    return TokenEndpointUnavailable(
+        f"no access token for {scope}: its life was over before it arrived. Ask again later; if it lasts, check the "
+        "network, and the life that Daxko grants",
+        scope=scope.wire,
+        retryable=True,
+    )
+
+
+@contextmanager
+def _turn(store: TokenStore, key: TokenKey, deadline: float) -> Generator[None, None, None]:
+    # At most half of the time: whoever holds the turn may be stuck, and then we ask ourselves.
+    turn = _attempt("turn", lambda: store.turn(key, deadline / 2))
+    entered = turn is not None and _attempt("turn", lambda: (turn.__enter__(), True)[1])
+    try:
+        yield
+    finally:
+        if turn is not None and entered:
+            with suppress(BaseException):
+                turn.__exit__(None, None, None)
+
+
+def _attempt(what: str, do: Callable[[], _Result]) -> _Result | None:
+    try:
+        return do()
+    except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
+        log.warning("token store: %s failed (%s); tokens are asked for directly", what, type(error).__name__)
+    return None

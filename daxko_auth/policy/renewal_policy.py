@@ -5,7 +5,7 @@ The numbers of the policy, and what follows from them. All times are in seconds.
 from random import SystemRandom
 from typing import Any, Final
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from daxko_auth.facts.errors import TokenRefused, TokenRequestError
 from daxko_auth.facts.tokens import EARLY_EXPIRY
@@ -36,10 +36,10 @@ class RenewalPolicy:
     jitter: float = field(default=0.05, validator=_share)
     #: Margin before its end at which a token is given up, at most a tenth of its life.
     early_expiry: float = field(default=EARLY_EXPIRY, validator=_positive)
-    #: The longest that one renewal takes, with all its attempts.
+    #: The longest that the token requests of one renewal take, with all attempts.
     deadline: float = field(default=30.0, validator=_positive)
     #: Token requests in one renewal, at most.
-    attempts: int = field(default=4, validator=_positive)
+    attempts: int = field(default=4, validator=[validators.instance_of(int), _positive])
     #: The longest that one token request takes.
     attempt_timeout: float = field(default=10.0, validator=_positive)
     #: The wait before the second attempt is drawn between zero and this; it doubles with each attempt.
@@ -52,6 +52,11 @@ class RenewalPolicy:
     refusal_memory: float = field(default=30.0, validator=_positive)
     #: How long 401s are handed over as they are once a renewal did not help.
     hold: float = field(default=30.0, validator=_positive)
+
+    def __attrs_post_init__(self) -> None:
+        if self.jitter >= self.renew_after:
+            msg = f"RenewalPolicy.jitter is {self.jitter!r}; not below renew_after, it makes every token stale at once"
+            raise ValueError(msg)
 
     def renewal_age(self, life: float) -> float:
         """Return the age at which a token of that life is renewed, drawn anew for each token."""

@@ -7,6 +7,7 @@ starts, and what a 401 means. Nothing here knows HTTP, and reading a fresh token
 
 import copy
 import threading
+from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
@@ -15,9 +16,8 @@ import httpx
 from attrs import evolve
 
 from daxko_auth.edges.exchange import Exchange
-from daxko_auth.edges.memory_store import MemoryStore
 from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
-from daxko_auth.facts.errors import DaxkoAuthError, TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError
 from daxko_auth.facts.fork import reset_after_fork
 from daxko_auth.facts.log import log
 from daxko_auth.facts.origin import Origin
@@ -26,51 +26,19 @@ from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
+from daxko_auth.policy.crew import Crew
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal
 from daxko_auth.policy.renewal_policy import RenewalPolicy
+from daxko_auth.policy.slot import Boarding, Outcome, Slot
 from daxko_auth.policy.store import TokenStore
 
-_Outcome = HeldToken | TokenRequestError
-_NEVER: Final = float("-inf")
-# More than anybody brings back late; fewer than would be felt in memory.
-_PAST_KEPT: Final = 8
 # True == 1 and 9999.0 == 9999 to a dict, but neither is the number of a Daxko client.
 _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
-
-
-class _Slot:
-    """What one process knows about one scope. Written under its lock; `held` is read without."""
-
-    __slots__ = (
-        "failed_at",
-        "failure",
-        "failures",
-        "flight",
-        "held",
-        "hold_until",
-        "key",
-        "lock",
-        "past",
-        "unreplayed_until",
-    )
-
-    def __init__(self, key: TokenKey) -> None:
-        self.key = key
-        self.lock = threading.Lock()
-        self.held: HeldToken | None = None
-        self.flight: Flight[_Outcome] | None = None
-        #: The last few that were replaced or refused by a server; never taken from the store again.
-        self.past: tuple[AccessToken, ...] = ()
-        # The last failed renewal, when it ended (monotonic), and how many failed in a row.
-        self.failure: TokenRequestError | None = None
-        self.failed_at = _NEVER
-        self.failures = 0
-        # Until when (monotonic) a 401 starts no renewal: after one that did not help, and
-        # after a 401 whose call was not replayed, so that nobody knows whether it would help.
-        self.hold_until = _NEVER
-        self.unreplayed_until = _NEVER
+# Renewals at once. Until Daxko has accepted the account, one: a wrong password is sent once, not
+# once for each scope.
+_AT_ONCE: Final = 16
 
 
 class TokenSource:
@@ -97,7 +65,7 @@ class TokenSource:
         Args:
             credentials: the API account.
             base_url: Daxko's origin; by default `DAXKO_BASE_URL`, or else https://api.daxko.com.
-            store: where tokens are kept beside this source; by default a `MemoryStore` of its own.
+            store: where tokens are kept beside this source; by default nowhere.
             policy: the numbers; by default those of `RenewalPolicy`.
             clock: time, for tests.
             http: the transport that token requests travel by, for a proxy or certificates of your own. It is
@@ -116,14 +84,18 @@ class TokenSource:
         self._closing = threading.Event()
         self._renewal = Renewal(
             exchange=Exchange(credentials, self._origin, http),
-            store=MemoryStore() if store is None else store,
+            store=store,
             policy=self._policy,
             clock=clock,
             closing=self._closing,
         )
         # One slot under every spelling of its scope that was used; one scope, one slot.
-        self._slots: dict[ScopeLike, _Slot] = {}
-        self._lock = threading.Lock()
+        self._slots: dict[ScopeLike, Slot] = {}
+        # Re-entrant: a signal handler or a finalizer may come in the middle of this.
+        self._lock = threading.RLock()
+        self._crew = Crew(1)
+        #: The last failure that is about the account and not about a scope, and when it was.
+        self._account_failure: tuple[TokenRequestError, float] | None = None
         reset_after_fork(self)
 
     @property
@@ -150,7 +122,7 @@ class TokenSource:
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        outcome = self._board(self._slot_of(scope))
+        outcome = self._slot_of(scope).board(self._launch)
         return _token_in(outcome.join() if isinstance(outcome, Flight) else outcome)
 
     async def atoken(self, scope: ScopeLike) -> AccessToken:
@@ -158,7 +130,7 @@ class TokenSource:
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        outcome = self._board(self._slot_of(scope))
+        outcome = self._slot_of(scope).board(self._launch)
         return _token_in(await outcome.ajoin() if isinstance(outcome, Flight) else outcome)
 
     def reject(self, token: AccessToken) -> None:
@@ -167,9 +139,13 @@ class TokenSource:
 
         The next caller gets another one. `DaxkoAuth` does this by itself after a 401.
         """
-        slot = self._slot_of(token.scope)
-        with slot.lock:
-            _drop(slot, token)
+        if not isinstance(token, AccessToken):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
+            kind = type(token).__name__
+            del token  # it may be the bare string, which a traceback must not show
+            msg = f"reject takes the AccessToken that token() returned, not {kind}"
+            raise TypeError(msg)
+        if not self._closing.is_set():
+            self._slot_of(token.scope).drop(token)
 
     def replacement_for(self, token: AccessToken) -> AccessToken | None:
         """
@@ -180,14 +156,14 @@ class TokenSource:
         Raises:
             TokenRequestError: no other token is to be had.
         """
-        outcome = self._after_401(self._slot_of(token.scope), token)
+        outcome = self._slot_of(token.scope).board_after_401(token, self._launch)
         if outcome is None:
             return None
         return _token_in(outcome.join() if isinstance(outcome, Flight) else outcome)
 
     async def areplacement_for(self, token: AccessToken) -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
-        outcome = self._after_401(self._slot_of(token.scope), token)
+        outcome = self._slot_of(token.scope).board_after_401(token, self._launch)
         if outcome is None:
             return None
         return _token_in(await outcome.ajoin() if isinstance(outcome, Flight) else outcome)
@@ -199,14 +175,7 @@ class TokenSource:
         The account may be suspended, or the endpoint says 401 for "not allowed"; asking for more
         tokens would be a storm.
         """
-        slot = self._slot_of(token.scope)
-        with slot.lock:
-            now = self._clock.monotonic()
-            if slot.held is not None and slot.held.since < now - self._policy.hold and _drop(slot, token):
-                return  # it was at hand long before the call: nothing was renewed that could have helped
-            known = now < slot.hold_until
-            slot.hold_until = now + self._policy.hold
-        if known:
+        if self._closing.is_set() or not self._slot_of(token.scope).hold(token):
             return
         log.warning(
             "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
@@ -217,55 +186,50 @@ class TokenSource:
             self._policy.hold,
         )
 
-    def refused_without_replay(self, token: AccessToken) -> None:
+    def refused_without_replay(self, token: AccessToken) -> bool:
         """
-        After a 401 to a call that is not replayed: the next call gets a new token.
+        After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
 
         At most once per hold, because without a replay nobody learns whether a new token helps.
         """
-        slot = self._slot_of(token.scope)
-        with slot.lock:
-            now = self._clock.monotonic()
-            if now >= max(slot.hold_until, slot.unreplayed_until) and _drop(slot, token):
-                slot.unreplayed_until = now + self._policy.hold
+        return not self._closing.is_set() and self._slot_of(token.scope).drop_without_replay(token)
 
     def warm(
         self, scopes: Iterable[ScopeLike], *, concurrency: int = 8
     ) -> dict[ClientScope, AccessToken | TokenRequestError]:
         """
-        Get a token for each scope, `concurrency` at a time; a failure is an entry and stops nothing.
+        Get a token for each scope, `concurrency` at a time (at most 16); a failure is an entry and stops nothing.
 
         Raises:
             CredentialsError: one of `scopes` is not the number of a Daxko client; nothing was sent.
         """
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for start-up only
-
-        def token_or_error(scope: ClientScope) -> AccessToken | TokenRequestError:
-            try:
-                return self.token(scope)
-            except TokenRequestError as error:
-                return error
-
         wanted = list(dict.fromkeys(map(ClientScope, scopes)))
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="daxko-auth warm") as pool:
-            return dict(zip(wanted, pool.map(token_or_error, wanted), strict=True))
+        boarded: deque[tuple[ClientScope, Boarding]] = deque()
+        outcomes: dict[ClientScope, AccessToken | TokenRequestError] = {}
+
+        def settle_oldest() -> None:
+            scope, boarding = boarded.popleft()
+            outcome = boarding.join() if isinstance(boarding, Flight) else boarding
+            outcomes[scope] = outcome.token if isinstance(outcome, HeldToken) else copy.copy(outcome)
+
+        for scope in wanted:
+            if len(boarded) >= concurrency:
+                settle_oldest()
+            boarded.append((scope, self._closed(scope) or self._slot_of(scope).board(self._launch)))
+        while boarded:
+            settle_oldest()
+        return outcomes
 
     def close(self) -> None:
-        """Stop: waiting callers get an error at once, later ones too. Nothing is kept in memory."""
+        """Stop: waiting callers get an error at once, later ones too. No token is kept in memory."""
         self._closing.set()
         with self._lock:
             slots = set(self._slots.values())
             self._slots.clear()
         for slot in slots:
-            with slot.lock:
-                slot.held, flight = None, slot.flight
+            flight = slot.clear()
             if flight is not None:
-                flight.land(
-                    TokenEndpointUnavailable(
-                        f"no access token for {slot.key.scope}: its TokenSource was closed meanwhile",
-                        scope=slot.key.scope.wire,
-                    )
-                )
+                flight.land(_closed_error(slot.key.scope))
 
     def __enter__(self) -> Self:
         return self
@@ -277,14 +241,14 @@ class TokenSource:
 
     def after_fork_in_child(self) -> None:
         """Keep the tokens; the locks and flights belong to threads of the parent."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._crew = Crew(1)
         closing = threading.Event()
         if self._closing.is_set():
             closing.set()
         self._closing, self._renewal = closing, evolve(self._renewal, closing=closing)
         for slot in self._slots.values():
-            slot.lock = threading.Lock()
-            slot.flight = None
+            slot.after_fork_in_child()
 
     def __repr__(self) -> str:
         return f"<TokenSource for {self._credentials.username!r} at {self._origin.base_url}>"
@@ -295,87 +259,83 @@ class TokenSource:
         held = None if slot is None else slot.held
         return held if held is not None and held.is_fresh(self._clock) else None
 
-    def _slot_of(self, scope: ScopeLike) -> _Slot:
-        if self._closing.is_set():
-            raise DaxkoAuthError("this TokenSource is closed; make another, or keep it open for as long as it is used")
+    def _slot_of(self, scope: ScopeLike) -> Slot:
         slot = self._slots.get(scope) if type(scope) in _SCOPE_TYPES else None
         if slot is None:
             parsed = ClientScope(scope)
             with self._lock:
+                closed = self._closed(parsed)
+                if closed is not None:
+                    raise closed
                 slot = self._slots.get(parsed)
                 if slot is None:
-                    slot = _Slot(TokenKey(self._origin.base_url, self._credentials, parsed))
-                    self._slots[parsed] = slot
+                    key = TokenKey(self._origin.base_url, self._credentials, parsed)
+                    slot = self._slots[parsed] = Slot(key, self._policy, self._clock)
                 self._slots[scope] = slot
         return slot
 
-    def _board(self, slot: _Slot) -> HeldToken | TokenRequestError | Flight[_Outcome]:
-        with slot.lock:
-            return self._board_locked(slot)
+    def _launch(self, slot: Slot) -> Flight[Outcome] | TokenRequestError:
+        """Start a renewal, or return why not. Called under the slot's lock, so that it cannot land unseen."""
+        scope, held, past = slot.key.scope, slot.held, slot.past
+        not_now = self._closed(scope) or self._failure_of_account(scope)
+        if not_now is not None:
+            return not_now
+        # A store may take its time before the first request; after that, whoever waits is told.
+        flight = Flight[Outcome](longest_wait=2 * self._policy.deadline, given_up=lambda: _given_up_error(scope))
 
-    def _board_locked(self, slot: _Slot) -> HeldToken | TokenRequestError | Flight[_Outcome]:
-        """Return the token at hand, the failure at hand, or the flight to wait for."""
-        now = self._clock.monotonic()
-        held = slot.held
-        if held is not None and held.is_fresh(self._clock):
-            return held
-        if held is not None and held.is_usable(self._clock):
-            pause = self._policy.pause_while_usable(slot.failure, slot.failures) if slot.failure else 0.0
-            if slot.flight is None and now >= slot.failed_at + pause:
-                self._launch(slot)
-            return held
-        if slot.flight is not None:
-            return slot.flight
-        if slot.failure is not None and now < slot.failed_at + self._policy.pause(slot.failure):
-            return slot.failure
-        return self._launch(slot)
-
-    def _launch(self, slot: _Slot) -> Flight[_Outcome]:
-        flight = slot.flight = Flight[_Outcome]()
-        held = slot.held.token if slot.held else None
-        past = slot.past
-
-        def renew() -> _Outcome:
-            outcome = self._renewal.run(slot.key, held=held, past=past)
-            self._settle(slot, outcome)
-            return outcome
+        def renew() -> None:
+            flight.take_off()
+            # The first refusal may have come while this one waited for its turn.
+            outcome: Outcome = self._failure_of_account(scope) or self._renewal.run(
+                slot.key, held=held.token if held else None, past=past
+            )
+            self._note_account(outcome)
+            unnoticed = slot.settle(flight, outcome)
+            if self._closing.is_set():
+                slot.clear()
+            flight.land(outcome)
+            if unnoticed:
+                log.warning("%s; the token held is used on for now", outcome)
 
         try:
-            flight.take_off(renew)
+            self._crew.run(renew)
         except RuntimeError:
-            slot.flight = None
-            flight.land(
-                TokenEndpointUnavailable(
-                    f"no access token for {slot.key.scope}: no thread can be started; is Python shutting down?",
-                    scope=slot.key.scope.wire,
-                    retryable=True,
-                )
+            return TokenEndpointUnavailable(
+                f"no access token for {scope}: no thread can be started; is Python shutting down?",
+                scope=scope.wire,
+                retryable=True,
             )
         return flight
 
-    def _settle(self, slot: _Slot, outcome: _Outcome) -> None:
-        with slot.lock:
-            slot.flight = None
-            if isinstance(outcome, HeldToken):
-                if slot.held is not None:
-                    _bury(slot, slot.held.token)
-                slot.held, slot.failure, slot.failures = outcome, None, 0
-                return
-            slot.failure, slot.failed_at = outcome, self._clock.monotonic()
-            slot.failures += 1
-            served = slot.held is not None and slot.held.is_usable(self._clock)
-        if served:
-            log.warning("%s; the token held is used on for now", outcome)
+    def _note_account(self, outcome: Outcome) -> None:
+        if isinstance(outcome, TokenRefused) and outcome.error == "invalid_client":
+            about_account = True
+        elif isinstance(outcome, HeldToken | TokenRefused):
+            about_account = False
+            self._crew.grow(_AT_ONCE)
+        else:
+            about_account = outcome.retry_after is not None
+        if about_account and isinstance(outcome, TokenRequestError):
+            self._account_failure = (outcome, self._clock.monotonic())
 
-    def _after_401(self, slot: _Slot, token: AccessToken) -> HeldToken | TokenRequestError | Flight[_Outcome] | None:
-        with slot.lock:
-            held = slot.held
-            if held is not None and held.token != token and held.is_usable(self._clock):
-                return held  # a late 401: the successor is here already
-            if self._clock.monotonic() < slot.hold_until:
-                return None
-            _drop(slot, token)
-            return self._board_locked(slot)
+    def _failure_of_account(self, scope: ClientScope) -> TokenRequestError | None:
+        """Return what Daxko said to the account a moment ago, whichever scope it was asked for."""
+        if self._account_failure is None:
+            return None
+        failure, failed_at = self._account_failure
+        if self._clock.monotonic() >= failed_at + self._policy.pause(failure):
+            return None
+        if failure.scope == scope.wire:
+            return failure
+        same = copy.copy(failure)
+        same.scope = scope.wire
+        same.args = (
+            f"no access token for {scope}, not asked for because of what was answered a moment ago: {failure}",
+        )
+        return same
+
+    def _closed(self, scope: ClientScope) -> TokenRequestError | None:
+        return _closed_error(scope) if self._closing.is_set() else None
 
 
 def origin_of(base_url: str | None) -> Origin:
@@ -391,22 +351,23 @@ def origin_of(base_url: str | None) -> Origin:
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
 
 
-def _drop(slot: _Slot, token: AccessToken) -> bool:
-    """Drop this very token from the slot, and say whether it was there."""
-    _bury(slot, token)
-    if slot.held is None or slot.held.token != token:
-        return False
-    slot.held = None
-    return True
+def _closed_error(scope: ClientScope) -> TokenRequestError:
+    return TokenRequestError(
+        f"no access token for {scope}: its TokenSource is closed; keep it open for as long as it is used",
+        scope=scope.wire,
+    )
 
 
-def _bury(slot: _Slot, token: AccessToken) -> None:
-    # A store goes by the wall clock, which can be set back; to it, a token of the past may look alive.
-    if token not in slot.past:
-        slot.past = (*slot.past, token)[-_PAST_KEPT:]
+def _given_up_error(scope: ClientScope) -> TokenRequestError:
+    return TokenEndpointUnavailable(
+        f"no access token for {scope}: the renewal did not end in time, or waits for itself. Ask again later; if it "
+        "lasts, look at the token store, and at log handlers that ask for tokens",
+        scope=scope.wire,
+        retryable=True,
+    )
 
 
-def _token_in(outcome: _Outcome) -> AccessToken:
+def _token_in(outcome: Outcome) -> AccessToken:
     if isinstance(outcome, HeldToken):
         return outcome.token
     # A fresh one for each caller: a raised exception collects the tracebacks of whoever raises it.

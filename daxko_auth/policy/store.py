@@ -11,9 +11,10 @@ from daxko_auth.facts.tokens import AccessToken
 
 class TokenStore(Protocol):
     """
-    Keeps access tokens for everyone who shares it. Called from renewal threads only, so it may block.
+    Keeps access tokens for everyone who shares it. Called from renewal threads only, so it may block for a while.
 
-    Whatever it raises is logged and costs a shared token, never a request.
+    Whatever it raises is logged and costs a shared token, never a request. The time it takes is
+    waited for, so an implementation bounds it: by a socket's timeout, for example.
     """
 
     def read(self, key: TokenKey) -> AccessToken | None:

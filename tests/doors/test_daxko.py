@@ -1,6 +1,7 @@
 """`Daxko` and `AsyncDaxko`: the typed API opened for one Daxko client."""
 
 import logging
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +22,7 @@ from daxko_auth import (
     Secret,
     TokenEndpointUnavailable,
     TokenRefused,
+    TokenRequestError,
     TokenResponseInvalid,
     TokenSource,
 )
@@ -293,12 +295,43 @@ def test_a_source_that_does_not_fit_is_refused(
 
 def test_a_closed_daxko_says_so_in_every_part(sandbox: Sandbox, credentials: ApiCredentials) -> None:
     """A connection pool that comes back to life after its end is a leak."""
+    member = MemberTokenRequest(*MEMBER)
     with Daxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
-        pass
-    with pytest.raises(RuntimeError, match="closed"):
-        daxko.http.get("/v3/x")
-    with pytest.raises(RuntimeError, match="closed"):
-        request_member_token.sync(client=daxko.api, body=MemberTokenRequest(*MEMBER))
+        sibling = daxko.for_scope(1234)
+        copied = daxko.api.with_timeout(httpx.Timeout(1))
+    for use in (
+        lambda: daxko.http.get("/v3/x"),
+        lambda: sibling.http.get("/v3/x"),
+        lambda: request_member_token.sync(client=daxko.api, body=member),
+        lambda: request_member_token.sync(client=copied, body=member),
+    ):
+        with pytest.raises(RuntimeError, match="closed"):
+            use()
+    with pytest.raises(TokenRequestError, match="RuntimeError"):
+        daxko.member_token(*MEMBER)
+    daxko.close()
+
+    async def main() -> None:
+        async with AsyncDaxko(credentials, 9999, base_url=sandbox.base_url) as adaxko:
+            asibling = adaxko.for_scope(1234)
+        for http in (adaxko.http, asibling.http):
+            with pytest.raises(RuntimeError, match="closed"):
+                await http.get("/v3/x")
+        await adaxko.aclose()
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("member", [(None, "canary"), ("name", b"canary"), ("name", None)])
+def test_a_member_login_that_is_no_text_is_refused_without_showing_it(sign_in: Any, member: Any) -> None:
+    """A password in bytes is a password."""
+    with pytest.raises(TypeError, match="are strings") as raised:
+        sign_in(*member)
+
+    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if "/daxko_auth/" in frame.filename]
+    assert frames
+    assert "canary" not in repr([frame.locals for frame in frames])
 
 
 def test_calls_have_a_time_limit_unless_it_is_taken_away(sandbox: Sandbox, source: TokenSource) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from support import Call
@@ -297,3 +298,57 @@ def test_a_thousand_calls_in_flight_all_refused_cost_one_renewal(sandbox: Sandbo
     assert {answer.status_code for answer in answers} == {200}
     assert sorted(answer.json()["body"]["bytes"] for answer in answers) == list(range(1, 1_001))
     assert sandbox.token_requests() == 2
+
+
+def test_a_401_of_another_server_says_nothing_about_our_token(sandbox: Sandbox, source: TokenSource) -> None:
+    """A redirect to a download elsewhere: httpx strips the bearer, and the stranger refuses."""
+    with Sandbox() as stranger:
+        sandbox.fail_next(1, "redirect", where="resource", location=f"{stranger.base_url}/v3/download")
+        with httpx.Client(
+            base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT, follow_redirects=True
+        ) as http:
+            assert http.get("/v3/download").status_code == 401
+
+        assert [arrival.bearer for arrival in stranger.log] == ["none"]
+    assert sandbox.token_requests() == 1
+
+
+def test_a_url_that_a_hook_has_rewritten_gets_no_second_bearer(sandbox: Sandbox, source: TokenSource) -> None:
+    """Whatever happened to the request since, the replay goes to the configured origin or not at all."""
+
+    def rewrite(response: httpx.Response) -> None:
+        response.request.url = httpx.URL("https://other.example/v3/x")
+
+    source.token(9999)
+    sandbox.expire()
+    with httpx.Client(
+        base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT, event_hooks={"response": [rewrite]}
+    ) as http:
+        answer = http.get("/v3/x")
+
+    assert answer.status_code == 401
+    assert sandbox.token_requests() == 1
+
+
+@pytest.mark.parametrize("world", ["asyncio", "trio"])
+def test_a_refused_call_gives_its_connection_back_while_it_waits(
+    sandbox: Sandbox, source: TokenSource, world: str
+) -> None:
+    """One customer whose renewal hangs must not starve the others of connections."""
+    limits = httpx.Limits(max_connections=1)
+    auths = {scope: DaxkoAuth(source, scope) for scope in (9999, 1234)}
+
+    async def main() -> int:
+        async with httpx.AsyncClient(base_url=sandbox.base_url, headers=ACCEPT, limits=limits, timeout=5) as http:
+            for auth in auths.values():
+                await http.get("/v3/first", auth=auth)
+            sandbox.revoke(9999)
+            sandbox.hold()
+            async with anyio.create_task_group() as group:
+                group.start_soon(lambda: http.get("/v3/refused", auth=auths[9999]))
+                await anyio.to_thread.run_sync(sandbox.wait_for_token_requests, 3)
+                answer = await http.get("/v3/served", auth=auths[1234])
+                sandbox.release()
+        return answer.status_code
+
+    assert anyio.run(main, backend=world) == 200

@@ -10,7 +10,7 @@ import pytest
 from asking import AskOnce
 from raw_server import RawServer, answer, everything_about, saying
 
-from daxko_auth.edges.http import LARGEST_ANSWER
+from daxko_auth.edges.transports import LARGEST_ANSWER
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenResponseInvalid
 from daxko_auth.facts.tokens import AccessToken
 

@@ -13,7 +13,7 @@ import anyio.lowlevel
 import pytest
 import trio
 
-from daxko_auth import AccessToken, ApiCredentials, TokenEndpointUnavailable, TokenSource
+from daxko_auth import AccessToken, ApiCredentials, TokenRequestError, TokenSource
 from daxko_auth.sandbox import Sandbox
 
 LONGEST_STALL = 0.05
@@ -309,6 +309,6 @@ def test_closing_lets_waiters_go_at_once(sandbox: Sandbox, source: TokenSource) 
 
         source.close()
 
-        with pytest.raises(TokenEndpointUnavailable, match="closed"):
+        with pytest.raises(TokenRequestError, match="closed"):
             waiter.result(timeout=5)
     sandbox.release()

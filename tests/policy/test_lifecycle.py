@@ -1,5 +1,6 @@
 """From the first token to the last: base URLs, stores, warm-up, closing, forks."""
 
+import asyncio
 import gc
 import os
 import threading
@@ -18,9 +19,9 @@ from daxko_auth import (
     ApiCredentials,
     ClientScope,
     CredentialsError,
-    DaxkoAuthError,
     MemoryStore,
     RenewalPolicy,
+    TokenEndpointUnavailable,
     TokenKey,
     TokenRefused,
     TokenRequestError,
@@ -281,26 +282,113 @@ def test_warming_gets_every_token_and_reports_every_failure(sandbox: Sandbox, so
     assert sandbox.token_requests() == 3
 
 
-def test_warming_is_bounded(sandbox: Sandbox, source: TokenSource) -> None:
+def test_warming_is_bounded() -> None:
     """Five hundred customers at once would be five hundred requests at once."""
-    sandbox.hold()
-    with ThreadPoolExecutor(1) as pool:
-        warming = pool.submit(source.warm, range(1, 50), concurrency=3)
-        sandbox.wait_for_token_requests(3)
-        assert sandbox.token_requests() == 3
-        sandbox.release()
-        warming.result()
+    with Sandbox(clients=range(1, 50)) as vendor, ThreadPoolExecutor(1) as pool:
+        account = ApiCredentials(vendor.username, vendor.password, vendor.refresh_token)
+        with TokenSource(account, vendor.base_url) as source:
+            source.token(1)
+            vendor.hold()
+            warming = pool.submit(source.warm, range(2, 50), concurrency=3)
+            vendor.wait_for_token_requests(4)
+            assert vendor.token_requests() == 4
+            vendor.release()
+            assert len(warming.result()) == 48
 
 
-def test_a_closed_source_says_so(source: TokenSource, ask: Ask) -> None:
+def test_many_scopes_at_once_are_few_requests_at_once() -> None:
+    """Five hundred scopes that turn stale together must not be five hundred threads, nor stall the loop."""
+    with Sandbox(clients=range(1, 201)) as vendor:
+        account = ApiCredentials(vendor.username, vendor.password, vendor.refresh_token)
+        with TokenSource(account, vendor.base_url) as source:
+
+            async def main() -> set[AccessToken]:
+                return set(await asyncio.gather(*map(source.atoken, range(1, 201))))
+
+            before = threading.active_count()
+            vendor.hold()
+            with ThreadPoolExecutor(1) as pool:
+                tokens = pool.submit(asyncio.run, main())
+                vendor.wait_for_token_requests(1)
+                assert vendor.token_requests() == 1, "until the account is accepted, one at a time"
+                vendor.release()
+                vendor.hold()
+                vendor.wait_for_token_requests(17)
+                assert threading.active_count() - before <= 2 * 16 + 2
+                vendor.release()
+                assert len(tokens.result()) == 200
+
+
+def test_a_wrong_password_is_sent_once_however_many_scopes(sandbox: Sandbox, clock: FakeClock) -> None:
+    """Five hundred refusals lock the account as surely as one caller's five hundred."""
+    wrong = ApiCredentials(sandbox.username, "wrong", sandbox.refresh_token)
+    with TokenSource(wrong, sandbox.base_url, clock=clock) as source:
+        outcome = source.warm(range(1, 101))
+
+        assert {type(error) for error in outcome.values()} == {TokenRefused}
+        assert all(error.scope == scope.wire for scope, error in outcome.items() if isinstance(error, TokenRefused))
+        assert sandbox.token_requests() == 1
+
+        clock.pass_time(31)
+        source.warm([8])
+        with pytest.raises(TokenRefused, match="client:7, not asked for") as raised:
+            source.token(7)
+        assert raised.value.error == "invalid_client"
+    assert sandbox.token_requests() == 2
+
+
+def test_a_pause_that_daxko_asks_for_is_the_accounts(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
+    """Rate limits are per account: asking for the next customer at once would be the next 429."""
+    sandbox.fail_next(1, "status", status=429, retry_after=3_600)
+
+    for scope in (9999, 1234):
+        with pytest.raises(TokenEndpointUnavailable) as raised:
+            source.token(scope)
+        assert raised.value.scope == f"client:{scope}"
+    assert sandbox.token_requests() == 1
+
+    clock.pass_time(31)
+    assert source.token(1234)
+
+
+def test_a_closed_source_says_so(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
     """Asking later must not start threads again behind a program that shuts down."""
-    token = ask(source, 9999)
+    ask(source, 9999)
     source.close()
 
-    with pytest.raises(DaxkoAuthError, match="closed"):
-        ask(source, 9999)
-    with pytest.raises(DaxkoAuthError, match="closed"):
-        source.reject(token)
+    for scope in (9999, 1234):
+        with pytest.raises(TokenRequestError, match="closed"):
+            ask(source, scope)
+    assert isinstance(source.warm([9999])[ClientScope(9999)], TokenRequestError)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_401_that_comes_after_the_end_is_handed_over(sandbox: Sandbox, source: TokenSource) -> None:
+    """A program that shuts down during a call still gets the call's answer."""
+    token = source.token(9999)
+    source.close()
+
+    source.reject(token)
+    source.replacement_refused(token)
+
+    assert source.refused_without_replay(token) is False
+
+
+def test_a_source_closed_while_a_renewal_runs_keeps_no_token(sandbox: Sandbox, source: TokenSource) -> None:
+    """What comes back late must not bring a closed source back to life."""
+    sandbox.hold()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        slot = source._slots[9999]
+        source.close()
+        with pytest.raises(TokenRequestError, match="closed"):
+            waiting.result(timeout=5)
+    sandbox.release()
+    land_all(source)
+
+    assert slot.held is None
+    assert isinstance(slot.board(source._launch), TokenRequestError)
 
 
 def test_a_closed_source_ends_its_waiting_for_a_retry(
@@ -370,7 +458,7 @@ def test_a_child_forked_during_a_renewal_asks_for_itself(sandbox: Sandbox, sourc
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(source.token, 9999)
         sandbox.wait_for_token_requests(1)
-        with source._lock, source._slots[9999].lock, source._renewal.store._lock:  # type: ignore[attr-defined]
+        with source._lock, source._slots[9999]._lock:
             releaser = threading.Timer(0.05, sandbox.release)
             releaser.start()
             assert _in_child(lambda: source.token(9999).scope.client_id == 9999)
@@ -386,7 +474,7 @@ def test_a_child_of_a_closed_source_has_a_closed_source(source: TokenSource) -> 
     def is_closed() -> bool:
         try:
             source.token(9999)
-        except DaxkoAuthError:
+        except TokenRequestError:
             return True
         return False
 

@@ -1,13 +1,24 @@
 """A token that a server refused: what is forgotten, what is renewed, and what never becomes a storm."""
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from support import Ask, Call, FakeClock, land_all
 
-from daxko_auth import DaxkoAuth, TokenRefused, TokenSource
+from daxko_auth import ApiCredentials, ClientScope, DaxkoAuth, MemoryStore, TokenKey, TokenRefused, TokenSource
 from daxko_auth.sandbox import Sandbox
+
+
+def test_rejecting_a_bare_string_is_refused_without_showing_it(source: TokenSource) -> None:
+    """The string is the token itself, and the error ends up in a log."""
+    with pytest.raises(TypeError, match="not str") as raised:
+        source.reject("eyJ-canary")  # type: ignore[arg-type]
+
+    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if "daxko_auth" in frame.filename]
+    assert "canary" not in repr([frame.locals for frame in frames])
 
 
 def test_rejecting_forgets_exactly_this_token(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
@@ -23,15 +34,20 @@ def test_rejecting_forgets_exactly_this_token(sandbox: Sandbox, source: TokenSou
     assert sandbox.token_requests() == 2
 
 
-def test_a_rejected_token_is_never_taken_from_the_store_again(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+def test_a_rejected_token_is_never_taken_from_the_store_again(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+) -> None:
     """Its expiry is a day away, so every clock would call it good: 147 identical 401s elsewhere."""
-    first = ask(source, 9999)
-    assert source._renewal.store.read(source._slots[9999].key) == first
+    store = MemoryStore()
+    with TokenSource(credentials, sandbox.base_url, store=store) as source:
+        first = ask(source, 9999)
+        key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
+        assert store.read(key) == first
 
-    source.reject(first)
+        source.reject(first)
 
-    assert ask(source, 9999) != first
-    assert source._renewal.store.read(source._slots[9999].key) == ask(source, 9999)
+        assert ask(source, 9999) != first
+        assert store.read(key) == ask(source, 9999)
 
 
 def test_a_401_is_answered_by_one_renewal_and_one_replay(sandbox: Sandbox, source: TokenSource, call: Call) -> None:

@@ -187,7 +187,7 @@ def test_no_thread_to_be_had_is_a_typed_error_and_not_a_deadlock(
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr("daxko_auth.policy.flight.Flight.take_off", no_thread)
+        patched.setattr("daxko_auth.policy.crew.threading.Thread.start", no_thread)
         with pytest.raises(TokenEndpointUnavailable, match="no thread"):
             ask(source, 9999)
 

@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 from itertools import pairwise
 
+import httpx
 import pytest
 from support import NOON, Ask, FakeClock, land_all
 
@@ -142,6 +143,25 @@ def test_a_short_life_shrinks_the_margin_instead_of_the_token(sandbox: Sandbox, 
     assert sandbox.token_requests() == 1
 
 
+def test_a_token_whose_life_was_over_before_it_arrived_is_not_handed_out(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """The caller would get a 401, and the next one too."""
+    sandbox.set_token_life(10)
+
+    class Slow(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            clock.pass_time(11)
+            return super().handle_request(request)
+
+    with (
+        Slow() as transport,
+        TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source,
+        pytest.raises(TokenEndpointUnavailable, match="before it arrived"),
+    ):
+        ask(source, 9999)
+
+
 def test_a_machine_that_slept_does_not_keep_an_expired_token(
     sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
 ) -> None:
@@ -206,6 +226,18 @@ def test_forked_processes_draw_different_ages() -> None:
     random.seed(1)
 
     assert RenewalPolicy().renewal_age(DAY) != first
+
+
+def test_a_policy_whose_jitter_makes_every_token_stale_is_refused() -> None:
+    """It would ask for a token after each token."""
+    with pytest.raises(ValueError, match="stale at once"):
+        RenewalPolicy(renew_after=0.05)
+
+
+def test_attempts_are_counted_in_whole_numbers() -> None:
+    """Two and a half attempts would never be equal to any number of attempts."""
+    with pytest.raises(TypeError, match="attempts"):
+        RenewalPolicy(attempts=2.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.edges.http import BorrowedTransport, new_transport
+from daxko_auth.edges.http import new_transport
 from daxko_auth.edges.member_login import LoginOutcome, MemberLogin
+from daxko_auth.edges.transports import BorrowedTransport
 from daxko_auth.facts.vendor import (
     ACCEPT,
     DEFAULT_BASE_URL,

@@ -1,0 +1,174 @@
+"""
+Transports around transports: one that ends, one that is lent, one that reads no more than it should.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Final, cast
+
+import httpx
+
+#: A token response has some hundred bytes; more than this is not read.
+LARGEST_ANSWER: Final = 64 * 1024
+
+#: Where the `Location` of an answer is found: httpx reads one even if it follows none, and fails if it is no URL.
+LOCATION_SEEN: Final = "Location-Seen"
+
+# Of other headers httpx would make something: of Content-Encoding a body that unfolds into any size after the cap.
+_HEADERS_READ: Final = ("Content-Type", "Date", "Retry-After", "WWW-Authenticate")
+
+_CLOSED: Final = "Cannot send a request, as the Daxko or AsyncDaxko whose connections these are has been closed."
+
+
+class OwnedTransport(httpx.BaseTransport):
+    """Sends through a transport until it is closed, and never afterwards: httpx's own would open again."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport: httpx.BaseTransport | None = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, unless this is closed."""
+        if self._transport is None:
+            raise RuntimeError(_CLOSED)
+        return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+
+class AsyncOwnedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport: httpx.AsyncBaseTransport | None = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, unless this is closed."""
+        if self._transport is None:
+            raise RuntimeError(_CLOSED)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+
+class BorrowedTransport(httpx.BaseTransport):
+    """Sends through a transport that belongs to somebody else, and leaves it open."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the owner's connections."""
+        return self._transport.handle_request(request)
+
+
+class AsyncBorrowedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the owner's connections."""
+        return await self._transport.handle_async_request(request)
+
+
+class AnswerTooLarge(httpx.TransportError):
+    """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
+
+
+class CappedTransport(httpx.BaseTransport):
+    """Sends through another transport and stops reading an answer that is too long to be one."""
+
+    def __init__(self, transport: httpx.BaseTransport, *, seconds: float | None = None) -> None:
+        """Stop reading `seconds` after sending, too: httpx's own timeouts start anew with every read."""
+        self._transport = transport
+        self._seconds = seconds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and hand over the answer with its body capped."""
+        until = None if self._seconds is None else time.monotonic() + self._seconds
+        return _capped(self._transport.handle_request(_uncompressed(request)), until)
+
+    def close(self) -> None:
+        """Close the other transport."""
+        self._transport.close()
+
+
+class AsyncCappedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and hand over the answer with its body capped."""
+        return _capped(await self._transport.handle_async_request(_uncompressed(request)), None)
+
+    async def aclose(self) -> None:
+        """Close the other transport."""
+        await self._transport.aclose()
+
+
+def _uncompressed(request: httpx.Request) -> httpx.Request:
+    request.headers["Accept-Encoding"] = "identity"
+    return request
+
+
+def _capped(response: httpx.Response, until: float | None) -> httpx.Response:
+    location = response.headers.get("Location")
+    kept = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
+    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location})
+    response.stream = _CappedStream(response.stream, until)
+    return response
+
+
+class _CappedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream, until: float | None) -> None:
+        self._stream = stream
+        self._until = until
+        self._received = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in cast("httpx.SyncByteStream", self._stream):
+            yield self._counted(chunk)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(cast("httpx.AsyncByteStream", self._stream))
+        async for chunk in chunks:
+            try:
+                counted = self._counted(chunk)
+            except AnswerTooLarge:
+                await self._run_out(chunks)
+                raise
+            yield counted
+
+    async def _run_out(self, chunks: AsyncIterator[bytes]) -> None:
+        # trio warns of generators that are left in the middle. Closed, the connection gives what was received already.
+        await self.aclose()
+        with suppress(Exception):
+            for _ in range(LARGEST_ANSWER):
+                await anext(chunks)
+
+    def _counted(self, chunk: bytes) -> bytes:
+        if self._until is not None and time.monotonic() > self._until:
+            raise httpx.ReadTimeout("the body came too slowly")
+        self._received += len(chunk)
+        if self._received > LARGEST_ANSWER:
+            msg = f"more than {LARGEST_ANSWER} bytes"
+            raise AnswerTooLarge(msg)
+        return chunk
+
+    def close(self) -> None:
+        cast("httpx.SyncByteStream", self._stream).close()
+
+    async def aclose(self) -> None:
+        await cast("httpx.AsyncByteStream", self._stream).aclose()

@@ -1,0 +1,196 @@
+"""Nobody waits for ever: whatever a store, a thread, a signal or a log handler does in the middle of it."""
+
+import gc
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from support import Ask, FakeClock, land_all
+
+from daxko_auth import (
+    AccessToken,
+    ApiCredentials,
+    RenewalPolicy,
+    TokenEndpointUnavailable,
+    TokenKey,
+    TokenRequestError,
+    TokenSource,
+)
+from daxko_auth.policy.crew import Crew
+from daxko_auth.sandbox import Sandbox
+
+
+class StoreThat:
+    """Does something of its own when it is read."""
+
+    def __init__(self, read: Any) -> None:
+        self._read = read
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Do what it was made for."""
+        self._read()
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Keep nothing."""
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget nothing."""
+
+    def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+        """Let everybody pass."""
+        return self._turn()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        yield
+
+
+def test_a_store_that_blocks_ends_in_an_error_and_the_next_caller_asks_again(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+) -> None:
+    """A shared store that hangs is the commonest outage of all."""
+    unblocked = threading.Event()
+    policy = RenewalPolicy(deadline=0.1)
+    with TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(unblocked.wait)) as source:
+        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            ask(source, 9999)
+        unblocked.set()
+        land_all(source)
+
+        assert ask(source, 9999)
+    assert sandbox.token_requests() == 1, "what came late was kept"
+
+
+def test_a_late_failure_does_not_undo_what_happened_since(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A renewal that was given up comes back with an error when another has long succeeded."""
+    with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
+        token = source.token(9999)
+        slot = source._slots[9999]
+        given_up = source._launch(slot)
+        land_all(source)
+
+        assert not slot.settle(given_up, TokenEndpointUnavailable("late"))  # type: ignore[arg-type]
+        assert source.token(9999) == token
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_store_that_raises_anything_costs_no_request(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, error: type[BaseException]
+) -> None:
+    """Some libraries' time-outs are no Exception."""
+
+    def fail() -> None:
+        raise error
+
+    with TokenSource(credentials, sandbox.base_url, store=StoreThat(fail)) as source:
+        assert ask(source, 9999)
+
+
+def test_a_renewal_that_asks_for_its_own_token_is_told_so(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """A store or a log handler behind the same API would wait for the token that waits for it."""
+    errors: list[TokenRequestError] = []
+
+    def ask() -> None:
+        try:
+            source.token(9999)
+        except TokenRequestError as error:
+            errors.append(error)
+
+    with TokenSource(credentials, sandbox.base_url, store=StoreThat(ask)) as source:
+        assert source.token(9999)
+    assert "waits for itself" in str(errors[0])
+
+
+def test_a_log_handler_may_ask_for_a_token(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, request: pytest.FixtureRequest
+) -> None:
+    """Handlers that ship logs over HTTP are ordinary programs."""
+    seen: list[AccessToken] = []
+
+    class Shipping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(source.token(9999))
+
+    handler = Shipping()
+    logging.getLogger("daxko_auth").addHandler(handler)
+    request.addfinalizer(lambda: logging.getLogger("daxko_auth").removeHandler(handler))
+    token = source.token(9999)
+    clock.pass_time(86_400 * 0.76)
+    sandbox.fail_next(4, "status", status=503)
+    source.token(9999)
+    land_all(source)
+
+    assert seen == [token]
+
+
+def test_a_signal_handler_may_ask_in_the_middle_of_asking(sandbox: Sandbox, source: TokenSource) -> None:
+    """Python runs it in the main thread between any two instructions, with every lock that is held."""
+    previous = signal.signal(signal.SIGUSR1, lambda *_: source.token(9999) and None)
+    try:
+        source.token(9999)
+        with source._slots[9999]._lock, source._lock, source._crew._lock:
+            signal.raise_signal(signal.SIGUSR1)
+            source.reject(source.token(9999))
+            source._slots[9999].held = None
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert source.token(9999)
+
+
+def test_a_finalizer_may_reject_in_the_middle_of_asking(source: TokenSource) -> None:
+    """The collector runs it wherever it happens to."""
+    token = source.token(9999)
+
+    class Finalized:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            source.reject(token)
+
+    Finalized()
+    with source._slots[9999]._lock:
+        gc.collect()
+
+    assert source.token(9999) != token
+
+
+def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that stayed behind would run at some later time, for nobody."""
+    crew, done = Crew(2), threading.Event()
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            crew.run(done.set)
+    assert not crew._jobs
+
+    crew.run(done.set)
+    assert done.wait(5)
+
+
+def test_a_crew_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread is enough to get everything done."""
+    crew, hold, done = Crew(2), threading.Event(), threading.Event()
+    crew.run(lambda: hold.wait(5) and None)
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        crew.run(done.set)
+        crew.grow(3)
+    hold.set()
+
+    assert done.wait(5)
