@@ -61,6 +61,17 @@ def test_a_server_that_sends_a_little_at_a_time(ask_once: AskOnce, head: bytes, 
         assert len(server.requests) == 1
 
 
+def test_a_body_that_never_ends_keeps_no_thread(ask_once: AskOnce) -> None:
+    """A server that trickles for hours would collect a thread and a socket per attempt."""
+    slow = answer(b"")[:-4].replace(b"Length: 0", b"Length: 60000") + b"\r\n\r\n"
+    with RawServer(dripping(slow, b" ")) as server:
+        ends_in_time(lambda: ask_once(base_url=server.base_url, timeout=TIMEOUT))
+        for thread in threading.enumerate():
+            if thread.name == "daxko-auth exchange":
+                thread.join(AT_MOST)
+                assert not thread.is_alive()
+
+
 def test_a_server_that_accepts_nobody(ask_once: AskOnce) -> None:
     """The kernel shakes hands for it, and then nothing happens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
