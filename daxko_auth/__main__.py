@@ -12,7 +12,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "daxko_auth":
             raise
-        sys.exit(f"the command line needs {error.name}, which is not installed: pip install 'daxko-auth[cli]'")
+        sys.exit(
+            f"the command line needs {error.name}, which is not installed: pip install 'daxko-auth[cli]', "
+            "or in a checkout: pip install '.[cli]'"
+        )
     app(prog_name="daxko-auth")
 
 

@@ -77,7 +77,8 @@ def sandbox(
     try:
         server.start()
     except OSError as error:
-        _fail(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Try another --port, or --port 0")
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        _fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
     typer.echo(server.banner.rstrip(), err=True)
     for line in server.exports():
         typer.echo(line)

@@ -79,7 +79,7 @@ class _Story:
             return
         table = Table.grid(padding=(0, 1))
         for justify in ("right", "right", "left", "left", "left"):
-            table.add_column(justify=justify, no_wrap=True)
+            table.add_column(justify=justify, overflow="fold")
         for arrival in arrivals:
             self._shown = arrival.number
             table.add_row(*_cells(arrival))

@@ -98,8 +98,22 @@ class ApiCredentials:
 
 
 def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return `DAXKO_BASE_URL`, or None if it is not set."""
-    return (os.environ if environ is None else environ).get(_BASE_URL)
+    """
+    Return `DAXKO_BASE_URL`, or None if it is not set.
+
+    Raises:
+        CredentialsError: it is not set, but a setting is whose name is nearly the same. Going on would send
+            the credentials to the default.
+    """
+    settings = _Settings(os.environ if environ is None else environ)
+    del environ
+    if _BASE_URL in settings.names:
+        return settings.text(_BASE_URL)
+    for name in sorted(settings.names):
+        if difflib.get_close_matches(name.upper(), [_BASE_URL], cutoff=0.75):
+            msg = f"{name} is set; did you mean {_BASE_URL}? Rename it, or pass base_url= if it is something else"
+            raise CredentialsError(msg)
+    return None
 
 
 @frozen(repr=False)
@@ -111,6 +125,9 @@ class _Settings:
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._values)
+
+    def text(self, name: str) -> str:
+        return self._values[name]
 
     def secret(self, name: str) -> Secret:
         return Secret(self._values[name])
@@ -147,7 +164,7 @@ def _read_setting(name: str, settings: _Settings) -> Secret:
 
 
 def _missing(missing: list[str], names: Iterable[str]) -> str:
-    known = {name + ending for name in (*_SETTINGS, _BASE_URL) for ending in ("", "_FILE")}
+    known = {_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))}
     hints: list[str] = []
     for name in sorted(names):
         bare = name.upper().removesuffix("_FILE")

@@ -62,10 +62,15 @@ _SWITCHES: Final = frozenset(
 )
 
 
+_LOOKS: Final = frozenset({"state", "log", "token_requests"})
+
+
 def operate(switches: Switches, seen: Seen) -> tuple[int, Mapping[str, object]]:
     """Do what a request to `/_sandbox/...` asks; return the status and the JSON to answer."""
     name = seen.path.removeprefix(PREFIX)
     match seen.method:
+        case "GET" if not name:
+            return 200, {"GET": sorted(_LOOKS), "POST": sorted(_SWITCHES)}
         case "GET" if name == "state":
             return 200, switches.state()
         case "GET" if name == "log":
@@ -76,7 +81,9 @@ def operate(switches: Switches, seen: Seen) -> tuple[int, Mapping[str, object]]:
         case "POST" if name in _SWITCHES:
             return _switch(switches, name, seen.body)
         case _:
-            return 404, {"problem": "There is no such switch, or it wants the other of GET and POST."}
+            return 404, {
+                "problem": "There is no such switch, or it wants the other of GET and POST. GET /_sandbox/ lists them."
+            }
 
 
 def _switch(switches: Switches, name: str, body: bytes) -> tuple[int, Mapping[str, object]]:

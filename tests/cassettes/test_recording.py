@@ -4,6 +4,7 @@ scripts/record: cassettes that anybody can make anew, the same to the byte, with
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,21 @@ def test_check_says_the_same(tmp_path: Path) -> None:
     """Whoever has no test run at hand asks the script."""
     done = run("--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_check_fails_where_a_cassette_was_edited(tmp_path: Path) -> None:
+    """A check that cannot fail lets the cassettes drift away from the sandbox and the spec."""
+    for folder in ("tests", "scripts"):
+        shutil.copytree(SCRIPT.parent.parent / folder, tmp_path / folder)
+    edited = tmp_path / "tests" / "cassettes" / "partner-granted.yaml"
+    edited.write_text(edited.read_text("utf-8").replace("client:9999", "client:1111"), "utf-8")
+
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, tmp_path / "scripts" / "record", "--check"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "client:1111" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("logger", ["", "vcr", "vcr.cassette", "vcr.stubs.httpx_stubs", "httpcore.http11", "httpx"])

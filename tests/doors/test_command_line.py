@@ -87,7 +87,15 @@ def test_a_port_that_is_taken_is_said_in_one_line(sandbox: Sandbox) -> None:
     status, output = run("sandbox", "--port", sandbox.base_url.rpartition(":")[2])
 
     assert status == 1
-    assert re.fullmatch(r"daxko-auth: cannot listen on 127.0.0.1 port \d+: .+ in use. Try another --port.*\n", output)
+    assert re.fullmatch(r"daxko-auth: cannot listen on 127.0.0.1 port \d+: .+ in use. .* Try --port 0, too\n", output)
+
+
+def test_a_host_that_is_none_is_said_in_one_line() -> None:
+    """The resolver's own numbers mean nothing to anybody."""
+    status, output = run("sandbox", "--host", "nowhere.invalid")
+
+    assert status == 1
+    assert re.fullmatch(r"daxko-auth: cannot listen on nowhere.invalid port 0: [A-Z][a-z ]+.*machine.*\n", output)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +151,22 @@ def test_a_missing_extra_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch)
         entry.main()
 
 
+def test_the_sandbox_names_its_missing_extra() -> None:
+    """The README shows this import; the core installs without what it needs."""
+    lines = """
+import sys
+sys.modules["starlette"] = None
+try:
+    import daxko_auth.sandbox
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    shown = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)  # noqa: S603
+
+    assert "the sandbox needs starlette" in shown.stdout
+    assert "pip install 'daxko-auth[sandbox]'" in shown.stdout
+
+
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that we broke must not send people to pip."""
     monkeypatch.setitem(sys.modules, "daxko_auth.doors.command_line", None)
@@ -167,6 +191,8 @@ def test_the_demo_tells_every_step_in_80_columns_without_a_secret(capsys: pytest
     told = capsys.readouterr().out
     assert [line[0] for line in told.splitlines() if re.match(r"\d\. ", line)] == list("1234567")
     assert max(map(len, told.splitlines())) <= 80
+    assert demo.run(Console(width=40, highlight=False)) == 0
+    assert capsys.readouterr().out.count(" ms") == 9, "a narrow terminal folds, and loses nothing"
     assert "…" not in told, "nothing is cut off"
     assert not TOKEN_SHAPE.search(told)
     assert "d9a2652cf96d734661c10d5ff2f8061f" not in told

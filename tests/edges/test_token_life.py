@@ -149,3 +149,9 @@ def test_where_nobody_says_an_hour_is_assumed_and_admitted(token: str) -> None:
     assert isinstance(grant, Grant)
     assert grant.expires_in == ASSUMED_LIFE == 3_600
     assert grant.life_assumed
+
+
+def test_a_month_is_the_longest_life() -> None:
+    """The number itself: a table that reads it from the code would agree with any."""
+    assert LONGEST_LIFE == 2_592_000
+    assert ASSUMED_LIFE == 3_600

@@ -153,3 +153,18 @@ def test_what_resembles_nothing_missing_is_not_named(name: str) -> None:
     with pytest.raises(CredentialsError) as caught:
         ApiCredentials.from_env(without("DAXKO_PASSWORD") | {name: "x"})
     assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["DAXKO_BASEURL", "DAXKO_URL", "DAXKO_BASE_URL_FILE", "daxko_base_url", "DAXKO_BASE_URI"]
+)
+def test_a_misspelt_base_url_is_not_passed_over(name: str) -> None:
+    """The default is the real Daxko: a test's credentials would be sent there, or a sandbox's."""
+    with pytest.raises(CredentialsError, match=f"{name} is set; did you mean DAXKO_BASE_URL"):
+        base_url_from_env({name: "http://127.0.0.1:8700"})
+
+
+def test_a_base_url_beside_a_look_alike_is_taken() -> None:
+    """Who sets the right one knows what the other is for."""
+    assert base_url_from_env({"DAXKO_BASE_URL": "https://x.example", "DAXKO_URL": "y"}) == "https://x.example"
+    assert base_url_from_env({"DAXKO_USERNAME": "u", "DAXKO_WEBHOOK": "y"}) is None

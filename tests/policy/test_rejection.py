@@ -166,6 +166,18 @@ def test_a_token_long_at_hand_that_is_refused_too_starts_no_hold(
     assert sandbox.token_requests() == 4
 
 
+def test_a_late_401_during_a_hold_is_replayed_with_the_token_at_hand(sandbox: Sandbox, source: TokenSource) -> None:
+    """A hold spares token requests; a replay with a token that is there costs none."""
+    first = source.token(9999)
+    second = source.replacement_for(first)
+    assert second is not None
+    source.replacement_refused(second)
+
+    assert source.replacement_for(second) is None
+    assert source.replacement_for(first) == second
+    assert sandbox.token_requests() == 2
+
+
 def test_a_403_never_renews(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
     """Forbidden is an answer, not an expiry."""
     sandbox.forbid("/v3/private")

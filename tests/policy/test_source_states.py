@@ -162,6 +162,26 @@ def test_a_token_whose_life_was_over_before_it_arrived_is_not_handed_out(
         ask(source, 9999)
 
 
+def test_an_answer_that_was_long_under_way_is_held_for_less(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """On both clocks: what counts is when Daxko began to count, and that may be when it was asked."""
+    sandbox.set_token_life(1_000)
+
+    class Slow(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            clock.pass_time(300)
+            return super().handle_request(request)
+
+    asked_at = clock.monotonic()
+    with Slow() as transport, TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source:
+        source.token(9999)
+        held = source._slots[9999].held
+
+    assert held is not None
+    assert (held.dead_at_monotonic, held.dead_at_wall) == (asked_at + 940, NOON + 940)
+
+
 def test_a_machine_that_slept_does_not_keep_an_expired_token(
     sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
 ) -> None:

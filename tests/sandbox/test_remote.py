@@ -3,11 +3,12 @@ The switches over HTTP: all of those in the table, and nothing else.
 """
 
 import json
+import urllib.request
 
 import pytest
 from sandbox_calls import Caller
 
-from daxko_auth.sandbox import remote
+from daxko_auth.sandbox import Sandbox, remote
 
 
 def test_every_switch_of_the_table_works_over_http(caller: Caller) -> None:
@@ -89,7 +90,7 @@ def test_what_a_switch_cannot_do_is_told(caller: Caller, name: str, body: bytes)
 
 @pytest.mark.parametrize(
     ("method", "name"),
-    [("POST", "close"), ("POST", "exports"), ("POST", "_station"), ("GET", "expire"), ("POST", "log"), ("GET", "")],
+    [("POST", "close"), ("POST", "exports"), ("POST", "_station"), ("GET", "expire"), ("POST", "log"), ("POST", "")],
 )
 def test_nothing_else_is_a_switch(caller: Caller, method: str, name: str) -> None:
     """The password and the refresh token are not to be had here."""
@@ -110,3 +111,11 @@ def test_the_table_names_every_switch() -> None:
     """What is not in the documentation does not exist."""
     for name in remote._SWITCHES:
         assert f"`POST {name}`" in (remote.__doc__ or "")
+
+
+def test_the_switches_can_be_listed(sandbox: Sandbox) -> None:
+    """Whoever finds the sandbox on a port finds out what it can do."""
+    with urllib.request.urlopen(f"{sandbox.base_url}/_sandbox/") as listed:  # noqa: S310 - our own address
+        switches = json.load(listed)
+
+    assert switches == {"GET": sorted(remote._LOOKS), "POST": sorted(remote._SWITCHES)}

@@ -290,3 +290,10 @@ def test_other_servers_of_the_process_stay_as_they_are(caplog: pytest.LogCapture
         pass
 
     assert (access.level, list(access.handlers), access.propagate) == before
+
+
+def test_it_listens_on_this_machine_only_unless_told_otherwise() -> None:
+    """Its switches have no password, and a base_url of 127.0.0.1 does not prove where it listens."""
+    with Sandbox() as sandbox:
+        assert sandbox._serving is not None
+        assert sandbox._serving._listener.getsockname()[0] == "127.0.0.1"
