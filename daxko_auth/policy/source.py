@@ -17,7 +17,7 @@ from attrs import evolve
 
 from daxko_auth.edges.exchange import Exchange
 from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
-from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError
+from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
 from daxko_auth.facts.fork import reset_after_fork
 from daxko_auth.facts.log import log
 from daxko_auth.facts.origin import Origin
@@ -25,6 +25,7 @@ from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL
+from daxko_auth.policy.account import Account
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
 from daxko_auth.policy.crew import Crew
 from daxko_auth.policy.flight import Flight
@@ -94,8 +95,7 @@ class TokenSource:
         # Re-entrant: a signal handler or a finalizer may come in the middle of this.
         self._lock = threading.RLock()
         self._crew = Crew(1)
-        #: The last failure that is about the account and not about a scope, and when it was.
-        self._account_failure: tuple[TokenRequestError, float] | None = None
+        self._account = Account(self._policy, clock)
         reset_after_fork(self)
 
     @property
@@ -277,7 +277,7 @@ class TokenSource:
     def _launch(self, slot: Slot) -> Flight[Outcome] | TokenRequestError:
         """Start a renewal, or return why not. Called under the slot's lock, so that it cannot land unseen."""
         scope, held, past = slot.key.scope, slot.held, slot.past
-        not_now = self._closed(scope) or self._failure_of_account(scope)
+        not_now = self._closed(scope) or self._account.failure_for(scope)
         if not_now is not None:
             return not_now
         # A store may take its time before the first request; after that, whoever waits is told.
@@ -286,10 +286,11 @@ class TokenSource:
         def renew() -> None:
             flight.take_off()
             # The first refusal may have come while this one waited for its turn.
-            outcome: Outcome = self._failure_of_account(scope) or self._renewal.run(
-                slot.key, held=held.token if held else None, past=past
-            )
-            self._note_account(outcome)
+            outcome: Outcome | None = self._account.failure_for(scope)
+            if outcome is None:
+                outcome = self._renewal.run(slot.key, held=held.token if held else None, past=past)
+                if self._account.note(outcome):
+                    self._crew.grow(_AT_ONCE)
             unnoticed = slot.settle(flight, outcome)
             if self._closing.is_set():
                 slot.clear()
@@ -306,33 +307,6 @@ class TokenSource:
                 retryable=True,
             )
         return flight
-
-    def _note_account(self, outcome: Outcome) -> None:
-        if isinstance(outcome, TokenRefused) and outcome.error == "invalid_client":
-            about_account = True
-        elif isinstance(outcome, HeldToken | TokenRefused):
-            about_account = False
-            self._crew.grow(_AT_ONCE)
-        else:
-            about_account = outcome.retry_after is not None
-        if about_account and isinstance(outcome, TokenRequestError):
-            self._account_failure = (outcome, self._clock.monotonic())
-
-    def _failure_of_account(self, scope: ClientScope) -> TokenRequestError | None:
-        """Return what Daxko said to the account a moment ago, whichever scope it was asked for."""
-        if self._account_failure is None:
-            return None
-        failure, failed_at = self._account_failure
-        if self._clock.monotonic() >= failed_at + self._policy.pause(failure):
-            return None
-        if failure.scope == scope.wire:
-            return failure
-        same = copy.copy(failure)
-        same.scope = scope.wire
-        same.args = (
-            f"no access token for {scope}, not asked for because of what was answered a moment ago: {failure}",
-        )
-        return same
 
     def _closed(self, scope: ClientScope) -> TokenRequestError | None:
         return _closed_error(scope) if self._closing.is_set() else None

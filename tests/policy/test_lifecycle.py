@@ -326,6 +326,7 @@ def test_a_wrong_password_is_sent_once_however_many_scopes(sandbox: Sandbox, clo
         outcome = source.warm(range(1, 101))
 
         assert {type(error) for error in outcome.values()} == {TokenRefused}
+        assert {str(error).count("not asked for") for error in outcome.values()} == {0, 1}
         assert all(error.scope == scope.wire for scope, error in outcome.items() if isinstance(error, TokenRefused))
         assert sandbox.token_requests() == 1
 
