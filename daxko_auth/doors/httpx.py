@@ -6,15 +6,18 @@ itself never passes through the program's own httpx client.
 """
 
 from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
 
+from daxko_auth.edges.member_login import Refusal, refusal_in
+from daxko_auth.edges.token_response import Answer
 from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.log import log
 from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.tokens import AccessToken
-from daxko_auth.facts.vendor import BearerKind, bearer_for
+from daxko_auth.facts.vendor import MEMBER_TOKEN_ENDPOINT, BearerKind, bearer_for
 from daxko_auth.policy.source import TokenSource
 
 #: A body up to this size is read into memory before it is sent, so that it can be sent again.
@@ -61,11 +64,10 @@ class DaxkoAuth(httpx.Auth):
         response = yield _with(token, request)
         if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
             return
-        if not self._may_replay(request):
-            self._hand_over(request, token)
-            return
         # Read before anybody waits, so that the connection is free for others meanwhile.
         response.read()
+        if not self._calls_for_replay(request, response, token):
+            return
         replacement = self._source.replacement_for(token)
         if replacement is None:
             return
@@ -82,10 +84,9 @@ class DaxkoAuth(httpx.Auth):
         response = yield _with(token, request)
         if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
             return
-        if not self._may_replay(request):
-            self._hand_over(request, token)
-            return
         await response.aread()
+        if not self._calls_for_replay(request, response, token):
+            return
         replacement = await self._source.areplacement_for(token)
         if replacement is None:
             return
@@ -110,19 +111,30 @@ class DaxkoAuth(httpx.Auth):
         # A redirect may have led to another server, which got no bearer and knows nothing of our token.
         return self._origin.admits(response.url)
 
-    def _may_replay(self, request: httpx.Request) -> bool:
-        return self._replay and isinstance(request.stream, httpx.ByteStream)
-
-    def _hand_over(self, request: httpx.Request, token: AccessToken) -> None:
+    def _calls_for_replay(self, request: httpx.Request, response: httpx.Response, token: AccessToken) -> bool:
+        """Whether a 401 is to be answered by a renewal and a replay; if not, see to the next call."""
+        if not self._replay:
+            why_not = "replay=False"
+        elif not isinstance(request.stream, httpx.ByteStream):
+            why_not = "its body cannot be sent twice"
+        elif request.url.path == MEMBER_TOKEN_ENDPOINT.path:
+            answer = Answer.of(response.status_code, response.headers, response.content, now=datetime.now(UTC))
+            refusal = refusal_in(answer)
+            if refusal is not Refusal.UNEXPLAINED:
+                return refusal is Refusal.ACCESS_TOKEN
+            why_not = "a doubled failed login can lock the member out"
+        else:
+            return True
         renewed = self._source.refused_without_replay(token)
         log.warning(
             "%s: %s %s was answered 401 and is not sent again (%s); %s",
             self._scope,
             request.method,
             request.url.path,
-            "its body cannot be sent twice" if self._replay else "replay=False",
+            why_not,
             "the next call has a new token" if renewed else "a new token a moment ago did not help",
         )
+        return False
 
 
 def _with(token: AccessToken, request: httpx.Request) -> httpx.Request:

@@ -116,10 +116,9 @@ class MemberLogin:
         status = answer.status_code
         secrets = _secrets(token, password)
         error = quote(answer.error, secrets, limit=64)
-        if status == _UNAUTHORIZED and "invalid_token" in (answer.bearer_error, error):
-            return Refusal.ACCESS_TOKEN
-        if status == _UNAUTHORIZED and error is None:
-            return Refusal.UNEXPLAINED
+        refusal = refusal_in(answer)
+        if refusal is not None:
+            return refusal
         if is_unavailable(status):
             return self._failed(token, Trouble.UNAVAILABLE, f"answered {status}", answer)
         # Also a success that is none: 200 with an error in its body.
@@ -156,6 +155,15 @@ class MemberLogin:
             retryable=trouble is Trouble.UNAVAILABLE,
             retry_after=answer.retry_after if answer else None,
         )
+
+
+def refusal_in(answer: Answer) -> Refusal | None:
+    """Return whether a 401 to a member login blames the access token, or nobody; None if it is the member's."""
+    if answer.status_code != _UNAUTHORIZED:
+        return None
+    if "invalid_token" in (answer.bearer_error, answer.error):
+        return Refusal.ACCESS_TOKEN
+    return None if isinstance(answer.error, str) and answer.error.strip() else Refusal.UNEXPLAINED
 
 
 def _body(username: str, password: Secret) -> "MemberTokenRequest":

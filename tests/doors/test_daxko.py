@@ -3,6 +3,7 @@
 import logging
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 
 from daxko_api.api.members import request_member_token
 from daxko_api.api.partners import request_access_token
+from daxko_api.errors import UnexpectedBody
 from daxko_api.models import AccessTokenRequest, MemberTokenRequest, TokenResponse
 from daxko_auth import (
     ApiCredentials,
@@ -88,6 +90,26 @@ def test_the_typed_api_takes_the_same_token(sandbox: Sandbox, credentials: ApiCr
             return await request_member_token.asyncio(client=daxko.api, body=body)
 
     assert isinstance(anyio.run(main), TokenResponse)
+
+
+@pytest.mark.parametrize("style", ["invalid_grant", "invalid_grant_401", "unexplained"])
+def test_the_typed_api_repeats_no_failed_login_either(sandbox: Sandbox, source: TokenSource, style: Any) -> None:
+    """The same endpoint by another door: a doubled failed login locks people out."""
+    sandbox.set_member_refusal(style)
+    wrong = MemberTokenRequest("member_name", "wrong")
+
+    async def main() -> None:
+        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            await request_member_token.asyncio(client=daxko.api, body=wrong)
+
+    with suppress(UnexpectedBody):  # the unexplained 401 has no body
+        anyio.run(main)
+    assert logins(sandbox) == 1
+
+    with Daxko(source.credentials, 9999, source=source) as daxko, suppress(UnexpectedBody):
+        request_member_token.sync(client=daxko.api, body=wrong)
+    assert logins(sandbox) == 2
+    assert sandbox.token_requests() == (2 if style == "unexplained" else 1)
 
 
 def test_the_typed_api_cannot_send_the_refresh_token(sandbox: Sandbox, credentials: ApiCredentials) -> None:
