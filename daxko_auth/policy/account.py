@@ -35,14 +35,12 @@ class Account:
         return refused and not wrong_credentials
 
     def failure_for(self, scope: ClientScope) -> TokenRequestError | None:
-        """Return why there is no point in asking for `scope` now, or None."""
+        """Return why there is no point in asking for `scope` now, or None. A slot remembers its own failures."""
         if self._failure is None:
             return None
         failure, failed_at = self._failure
         if self._clock.monotonic() >= failed_at + self._policy.pause(failure):
             return None
-        if failure.scope == scope.wire:
-            return failure
         same = copy.copy(failure)
         same.scope = scope.wire
         same.args = (

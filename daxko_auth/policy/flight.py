@@ -69,13 +69,13 @@ class Flight(Generic[_Outcome]):
 
         event = anyio.Event()
         with self._lock:
-            if not self._landed.is_set():
-                self._waiting.setdefault(current_token().native_token, deque()).append(event)
+            if self._landed.is_set():
+                return cast("_Outcome", self._outcome)
+            self._waiting.setdefault(current_token().native_token, deque()).append(event)
+        with anyio.move_on_after(self._longest_wait):
+            await event.wait()
         if not self._landed.is_set():
-            with anyio.move_on_after(self._longest_wait):
-                await event.wait()
-            if not self._landed.is_set():
-                self.land(self._given_up())
+            self.land(self._given_up())
         return cast("_Outcome", self._outcome)
 
 

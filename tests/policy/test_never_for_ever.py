@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import anyio
 import pytest
 from support import Ask, FakeClock, land_all
 
@@ -21,6 +22,7 @@ from daxko_auth import (
     TokenSource,
 )
 from daxko_auth.policy.crew import Crew
+from daxko_auth.policy.flight import Flight
 from daxko_auth.sandbox import Sandbox
 
 
@@ -77,6 +79,20 @@ def test_a_late_failure_does_not_undo_what_happened_since(
 
         assert not slot.settle(given_up, TokenEndpointUnavailable("late"))  # type: ignore[arg-type]
         assert source.token(9999) == token
+
+
+def test_a_late_success_is_kept_where_nothing_better_is_held(sandbox: Sandbox, source: TokenSource) -> None:
+    """With a store that always hangs, every renewal is late; throwing each away would be for ever."""
+    source.token(9999)
+    slot = source._slots[9999]
+    given_up = source._launch(slot)
+    land_all(source)
+    late = slot.held
+    assert late is not None
+    slot.clear()
+
+    assert not slot.settle(given_up, late)  # type: ignore[arg-type]
+    assert source.token(9999) == late.token
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
@@ -160,6 +176,16 @@ def test_a_finalizer_may_reject_in_the_middle_of_asking(source: TokenSource) -> 
         gc.collect()
 
     assert source.token(9999) != token
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_whoever_comes_after_the_landing_does_not_wait(backend: str) -> None:
+    """Nobody is left to wake a task that lies down after everybody has been woken."""
+    flight = Flight[int](longest_wait=60, given_up=lambda: 0)
+    flight.land(7)
+    flight.land(8)
+
+    assert (flight.join(), anyio.run(flight.ajoin, backend=backend)) == (7, 7)
 
 
 def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,17 @@ def test_a_401_that_is_not_replayed_gives_the_next_call_a_new_token(
     assert sandbox.token_requests() == 2
 
 
+def test_a_late_401_that_is_not_replayed_leaves_the_successor_alone(sandbox: Sandbox, source: TokenSource) -> None:
+    """The next call has a new token already."""
+    first = source.token(9999)
+    source.reject(first)
+    second = source.token(9999)
+
+    assert source.refused_without_replay(first)
+    assert source.token(9999) == second
+    assert sandbox.token_requests() == 2
+
+
 def test_calls_that_cannot_be_replayed_cause_no_storm_either(
     sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
 ) -> None:
