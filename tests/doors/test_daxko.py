@@ -1,10 +1,6 @@
 """`Daxko` and `AsyncDaxko`: the typed API opened for one Daxko client."""
 
-import logging
-import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
 
 import anyio
 import httpx
@@ -12,54 +8,18 @@ import pytest
 
 from daxko_api.api.members import request_member_token
 from daxko_api.api.partners import request_access_token
-from daxko_api.errors import UnexpectedBody
 from daxko_api.models import AccessTokenRequest, MemberTokenRequest, TokenResponse
 from daxko_auth import (
     ApiCredentials,
     AsyncDaxko,
     CredentialsError,
     Daxko,
-    MemberLoginRefused,
-    MemberToken,
-    Secret,
-    TokenEndpointUnavailable,
-    TokenRefused,
     TokenRequestError,
-    TokenResponseInvalid,
     TokenSource,
 )
-from daxko_auth.doors import daxko as daxko_module
 from daxko_auth.sandbox import Sandbox
 
 MEMBER = ("member_name", "member_password")
-
-
-@pytest.fixture(autouse=True)
-def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start every test without sources: what tests share by accident is no promise."""
-    monkeypatch.setattr(daxko_module, "_shared_sources", {})
-
-
-@pytest.fixture(params=["thread", "asyncio", "trio"])
-def sign_in(request: pytest.FixtureRequest, sandbox: Sandbox, source: TokenSource, credentials: ApiCredentials) -> Any:
-    """Sign a member in, in this world."""
-
-    async def asign_in(*member: Any) -> MemberToken:
-        async with AsyncDaxko(credentials, 9999, source=source, timeout=0.5) as daxko:
-            return await daxko.member_token(*member)
-
-    def sign_in_here(*member: Any) -> MemberToken:
-        if request.param != "thread":
-            return anyio.run(asign_in, *member, backend=request.param)
-        with Daxko(credentials, 9999, source=source, timeout=0.5) as daxko:
-            return daxko.member_token(*member)
-
-    return sign_in_here
-
-
-def logins(sandbox: Sandbox) -> int:
-    """Count the member logins that arrived."""
-    return sum(arrival.path == "/v3/members/oauth2/token" for arrival in sandbox.log)
 
 
 def test_http_authenticates_and_speaks_json(sandbox: Sandbox, credentials: ApiCredentials) -> None:
@@ -92,26 +52,6 @@ def test_the_typed_api_takes_the_same_token(sandbox: Sandbox, credentials: ApiCr
     assert isinstance(anyio.run(main), TokenResponse)
 
 
-@pytest.mark.parametrize("style", ["invalid_grant", "invalid_grant_401", "unexplained"])
-def test_the_typed_api_repeats_no_failed_login_either(sandbox: Sandbox, source: TokenSource, style: Any) -> None:
-    """The same endpoint by another door: a doubled failed login locks people out."""
-    sandbox.set_member_refusal(style)
-    wrong = MemberTokenRequest("member_name", "wrong")
-
-    async def main() -> None:
-        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
-            await request_member_token.asyncio(client=daxko.api, body=wrong)
-
-    with suppress(UnexpectedBody):  # the unexplained 401 has no body
-        anyio.run(main)
-    assert logins(sandbox) == 1
-
-    with Daxko(source.credentials, 9999, source=source) as daxko, suppress(UnexpectedBody):
-        request_member_token.sync(client=daxko.api, body=wrong)
-    assert logins(sandbox) == 2
-    assert sandbox.token_requests() == (2 if style == "unexplained" else 1)
-
-
 def test_the_typed_api_cannot_send_the_refresh_token(sandbox: Sandbox, credentials: ApiCredentials) -> None:
     """Token requests are the source's affair, with its deadline and without the program's hooks."""
     body = AccessTokenRequest("daxko_api_user", "secret", "client:9999")
@@ -121,127 +61,6 @@ def test_the_typed_api_cannot_send_the_refresh_token(sandbox: Sandbox, credentia
     ):
         request_access_token.sync(client=daxko.api, body=body)
     assert sandbox.log == []
-
-
-def test_a_member_signs_in(sandbox: Sandbox, sign_in: Any) -> None:
-    """Guide, "Access API resource": the second token endpoint, with the access token as bearer."""
-    token = sign_in(*MEMBER)
-
-    assert token.expires_in == 86_400
-    assert token.reveal().startswith("eyJ")
-    assert token.reveal() not in repr(token)
-    assert [(arrival.bearer, arrival.body) for arrival in sandbox.log] == [
-        ("refresh_token", "multipart"),
-        ("access_token", "json"),
-    ]
-
-
-def test_a_member_password_may_come_as_a_secret(sandbox: Sandbox, sign_in: Any) -> None:
-    """A web form's password is best wrapped where it is read."""
-    assert sign_in("member_name", Secret("member_password"))
-
-
-def test_unknown_fields_of_a_member_token_are_kept(sandbox: Sandbox, sign_in: Any) -> None:
-    """The guide shows no answer; what Daxko adds must not be lost."""
-    answer = {"access_token": "t", "expires_in": "60", "token_type": "bearer", "member_id": 7}
-    sandbox.fail_next(1, "answer", where="member", body=answer)
-
-    assert sign_in(*MEMBER).other_fields == {"member_id": 7}
-
-
-@pytest.mark.parametrize("style", ["invalid_grant", "invalid_grant_401"])
-def test_a_wrong_member_password_is_the_members_affair(sandbox: Sandbox, sign_in: Any, style: Any) -> None:
-    """It must neither be sent twice, which locks people out, nor cost an access token."""
-    sandbox.set_member_refusal(style)
-
-    for _ in range(3):
-        with pytest.raises(MemberLoginRefused, match="not those of the API account") as raised:
-            sign_in("member_name", "wrong")
-    assert raised.value.error == "invalid_grant"
-    assert logins(sandbox) == 3
-    assert sandbox.token_requests() == 1
-
-
-def test_an_expired_access_token_is_renewed_and_the_login_sent_again(sandbox: Sandbox, sign_in: Any) -> None:
-    """The answer says that the access token was the problem, so the member was not judged yet."""
-    sign_in(*MEMBER)
-    sandbox.expire()
-
-    assert sign_in(*MEMBER)
-    assert logins(sandbox) == 3
-    assert sandbox.token_requests() == 2
-
-
-def test_an_unexplained_401_repeats_no_login_and_renews_for_the_next_call(sandbox: Sandbox, sign_in: Any) -> None:
-    """It may have been the password: a doubled failed login locks people out. It may have been the token."""
-    sandbox.set_member_refusal("unexplained")
-
-    with pytest.raises(MemberLoginRefused, match="or the access token") as raised:
-        sign_in("member_name", "wrong")
-    assert raised.value.status_code == 401
-    assert logins(sandbox) == 1
-
-    assert sign_in(*MEMBER)
-    assert sandbox.token_requests() == 2
-
-
-def test_members_who_mistype_cost_no_storm_of_access_tokens(sandbox: Sandbox, sign_in: Any) -> None:
-    """A hundred wrong passwords with unexplained 401s must not be a hundred token requests."""
-    sandbox.set_member_refusal("unexplained")
-    for _ in range(10):
-        with pytest.raises(MemberLoginRefused):
-            sign_in("member_name", "wrong")
-
-    assert logins(sandbox) == 10
-    assert sandbox.token_requests() == 2
-
-
-def test_an_access_token_refused_even_when_fresh_is_not_blamed_on_the_member(sandbox: Sandbox, sign_in: Any) -> None:
-    """A suspended account; and no storm of logins either."""
-    sandbox.reject_all_tokens()
-
-    for _ in range(5):
-        with pytest.raises(TokenRefused, match="fresh token") as raised:
-            sign_in(*MEMBER)
-    assert raised.value.error == "invalid_token"
-    assert sandbox.token_requests() == 2
-    assert logins(sandbox) == 2 + 4
-
-
-@pytest.mark.parametrize(
-    ("how", "options", "error"),
-    [
-        ("drop", {}, TokenEndpointUnavailable),
-        ("cut", {}, TokenEndpointUnavailable),
-        ("status", {"status": 503}, TokenEndpointUnavailable),
-        ("status", {"status": 429, "retry_after": 7}, TokenEndpointUnavailable),
-        ("html", {}, TokenResponseInvalid),
-        ("redirect", {}, TokenResponseInvalid),
-        ("hang", {}, TokenEndpointUnavailable),
-    ],
-)
-def test_a_member_login_is_never_repeated_on_a_fault(
-    sandbox: Sandbox, sign_in: Any, how: Any, options: dict[str, Any], error: type[Exception]
-) -> None:
-    """Nobody knows whether the first one counted."""
-    sandbox.fail_next(1, how, where="member", **options)
-
-    with pytest.raises(error, match="not repeated"):
-        sign_in(*MEMBER)
-    assert logins(sandbox) == 1
-
-
-def test_no_member_password_is_in_an_error_or_a_log(
-    sandbox: Sandbox, sign_in: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Errors and logs are shown to people who are not the member."""
-    caplog.set_level(logging.DEBUG)
-    with pytest.raises(MemberLoginRefused) as raised:
-        sign_in("member_name", "canary-password")
-
-    assert "canary-password" not in caplog.text + str(raised.value) + repr(raised.value)
-    assert raised.value.__cause__ is None
-    assert raised.value.__context__ is None
 
 
 def test_a_sibling_has_its_own_scope_and_the_same_connections(sandbox: Sandbox, credentials: ApiCredentials) -> None:
@@ -342,18 +161,6 @@ def test_a_closed_daxko_says_so_in_every_part(sandbox: Sandbox, credentials: Api
         await adaxko.aclose()
 
     anyio.run(main)
-
-
-@pytest.mark.parametrize("member", [(None, "canary"), ("name", b"canary"), ("name", None)])
-def test_a_member_login_that_is_no_text_is_refused_without_showing_it(sign_in: Any, member: Any) -> None:
-    """A password in bytes is a password."""
-    with pytest.raises(TypeError, match="are strings") as raised:
-        sign_in(*member)
-
-    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
-    frames = [frame for frame in shown.stack if "/daxko_auth/" in frame.filename]
-    assert frames
-    assert "canary" not in repr([frame.locals for frame in frames])
 
 
 def test_calls_have_a_time_limit_unless_it_is_taken_away(sandbox: Sandbox, source: TokenSource) -> None:

@@ -1,0 +1,39 @@
+"""What the tests of the doors share."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from daxko_auth import (
+    ApiCredentials,
+    AsyncDaxko,
+    Daxko,
+    MemberToken,
+    TokenSource,
+)
+from daxko_auth.doors import daxko as daxko_module
+from daxko_auth.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every test without sources: what tests share by accident is no promise."""
+    monkeypatch.setattr(daxko_module, "_shared_sources", {})
+
+
+@pytest.fixture(params=["thread", "asyncio", "trio"])
+def sign_in(request: pytest.FixtureRequest, sandbox: Sandbox, source: TokenSource, credentials: ApiCredentials) -> Any:
+    """Sign a member in, in this world."""
+
+    async def asign_in(*member: Any) -> MemberToken:
+        async with AsyncDaxko(credentials, 9999, source=source, timeout=0.5) as daxko:
+            return await daxko.member_token(*member)
+
+    def sign_in_here(*member: Any) -> MemberToken:
+        if request.param != "thread":
+            return anyio.run(asign_in, *member, backend=request.param)
+        with Daxko(credentials, 9999, source=source, timeout=0.5) as daxko:
+            return daxko.member_token(*member)
+
+    return sign_in_here

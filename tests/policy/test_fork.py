@@ -1,0 +1,61 @@
+"""After `os.fork`: what a child process of a prefork server starts with."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from daxko_auth import (
+    TokenRequestError,
+    TokenSource,
+)
+from daxko_auth.sandbox import Sandbox
+
+
+def _in_child(check: Callable[[], bool]) -> bool:
+    """Fork, run `check` in the child, and return whether it came back true."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if check() else 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_child_process_keeps_the_tokens_and_asks_for_none(sandbox: Sandbox, source: TokenSource) -> None:
+    """`gunicorn --preload`: what the parent has asked for is good in every worker."""
+    token = source.token(9999)
+
+    assert _in_child(lambda: source.token(9999) == token)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_child_forked_during_a_renewal_asks_for_itself(sandbox: Sandbox, source: TokenSource) -> None:
+    """The parent's thread does not exist in the child; waiting for it would be for ever."""
+    sandbox.hold()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        with source._lock, source._slots[9999]._lock:
+            releaser = threading.Timer(0.05, sandbox.release)
+            releaser.start()
+            assert _in_child(lambda: source.token(9999).scope.client_id == 9999)
+        releaser.join()
+        assert waiting.result()
+    assert sandbox.token_requests() == 2
+
+
+def test_a_child_of_a_closed_source_has_a_closed_source(source: TokenSource) -> None:
+    """Closing is final, in every copy."""
+    source.close()
+
+    def is_closed() -> bool:
+        try:
+            source.token(9999)
+        except TokenRequestError:
+            return True
+        return False
+
+    assert _in_child(is_closed)

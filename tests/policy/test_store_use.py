@@ -1,0 +1,158 @@
+"""What a source does with a store that it shares with others, and with one that fails."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import pytest
+from support import Ask, FakeClock, land_all
+
+from daxko_auth import (
+    AccessToken,
+    ApiCredentials,
+    MemoryStore,
+    TokenKey,
+    TokenSource,
+)
+from daxko_auth.sandbox import Sandbox
+
+
+def test_sources_of_their_own_share_through_a_store(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """What a store is for: whoever shares it shares the tokens in it."""
+    store = MemoryStore()
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one,
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as other,
+    ):
+        assert one.token(9999) == other.token(9999)
+    assert sandbox.token_requests() == 1
+
+
+def test_sources_that_share_a_store_take_turns(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """Two cold sources at the same moment: the second finds what the first asked for."""
+    store = MemoryStore()
+    sandbox.hold()
+    with ThreadPoolExecutor(2) as pool:
+        sources = [TokenSource(credentials, sandbox.base_url, store=store) for _ in range(2)]
+        tokens = [pool.submit(source.token, 9999) for source in sources]
+        sandbox.wait_for_token_requests(1)
+        sandbox.release()
+
+        assert tokens[0].result() == tokens[1].result()
+    assert sandbox.token_requests() == 1
+
+
+def test_a_newer_token_in_the_store_spares_a_request(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """When one process of a fleet has renewed, the others take its token."""
+    store = MemoryStore()
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one,
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as other,
+    ):
+        one.token(9999)
+        other.token(9999)
+        clock.pass_time(86_400 * 0.76)
+        one.token(9999)
+        land_all(one)
+        other.token(9999)
+        land_all(other)
+
+        assert one.token(9999) == other.token(9999)
+    assert sandbox.token_requests() == 2
+
+
+def test_an_older_token_in_the_store_is_no_renewal(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A store that lost its last write must not take a process back to a token that ends sooner."""
+    store = MemoryStore()
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one,
+        TokenSource(credentials, sandbox.base_url, clock=clock) as other,
+    ):
+        older = one.token(9999)
+        clock.pass_time(60)
+        newer = other.token(9999)
+        with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as third:
+            assert third.token(9999) == older
+            third._slots[9999].held = other._slots[9999].held
+            clock.pass_time(86_400 * 0.76)
+            assert third.token(9999) == newer
+            land_all(third)
+            assert third.token(9999) not in (older, newer)
+
+
+def test_a_dead_token_in_the_store_is_not_taken(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A store may be read by a process that starts tomorrow."""
+    store = MemoryStore()
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one:
+        yesterday = one.token(9999)
+    clock.pass_time(86_400)
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as other:
+        assert other.token(9999) != yesterday
+
+
+class BrokenStore:
+    """Fails at one step, or at every one."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self.memory = MemoryStore()
+
+    def _at(self, step: str) -> None:
+        if self.step in (step, "every"):
+            raise OSError("the store is down")
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Read, or fail."""
+        self._at("read")
+        return self.memory.read(key)
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Write, or fail."""
+        self._at("write")
+        self.memory.write(key, token)
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Drop, or fail."""
+        self._at("drop")
+        self.memory.drop(key, token)
+
+    def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+        """Take a turn, or fail."""
+        self._at("turn")
+        return _Turn(self)
+
+
+class _Turn:
+    def __init__(self, store: BrokenStore) -> None:
+        self.store = store
+
+    def __enter__(self) -> None:
+        self.store._at("enter")
+
+    def __exit__(self, *_: object) -> None:
+        self.store._at("exit")
+
+
+@pytest.mark.parametrize("step", ["read", "write", "drop", "turn", "enter", "exit", "every"])
+def test_a_store_that_fails_costs_no_caller_anything(
+    sandbox: Sandbox,
+    credentials: ApiCredentials,
+    ask: Ask,
+    caplog: pytest.LogCaptureFixture,
+    step: str,
+) -> None:
+    """A shared store is there to save requests; when it is down they are made."""
+    with TokenSource(credentials, sandbox.base_url, store=BrokenStore(step)) as source:
+        first = ask(source, 9999)
+        source.reject(first)
+        assert ask(source, 9999) != first
+    if step != "exit":
+        assert "asked for directly" in caplog.text
+    assert "is down" not in caplog.text, "what a store says may hold its password"
