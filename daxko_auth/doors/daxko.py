@@ -18,7 +18,7 @@ from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import CredentialsError, MemberLoginRefused, TokenRefused
 from daxko_auth.facts.origin import Origin
 from daxko_auth.facts.scope import ClientScope, ScopeLike
-from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.secret import Secret, wrapped
 from daxko_auth.facts.tokens import AccessToken, MemberToken
 from daxko_auth.facts.vendor import ACCEPT
 from daxko_auth.policy.source import TokenSource, origin_of
@@ -102,7 +102,7 @@ class Daxko:
                 401, perhaps the access token.
             TokenRequestError: no access token, or no answer that could be used.
         """
-        given = (_wrapped(username), _wrapped(password))
+        given = (wrapped(username), wrapped(password))
         del username, password  # a traceback that shows locals must not show them
         name, secret = _checked(given)
         token = self._source.token(self._scope)
@@ -188,7 +188,7 @@ class AsyncDaxko:
 
     async def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """Sign a member in as `Daxko.member_token` does, awaiting."""
-        given = (_wrapped(username), _wrapped(password))
+        given = (wrapped(username), wrapped(password))
         del username, password  # a traceback that shows locals must not show them
         name, secret = _checked(given)
         token = await self._source.atoken(self._scope)
@@ -263,13 +263,6 @@ def _api(
     )
 
 
-def _wrapped(given: object) -> Secret | type:
-    """Return a secret, or only the type of what cannot be one."""
-    if isinstance(given, Secret):
-        return given
-    return Secret(given) if isinstance(given, str) else type(given)
-
-
 def _checked(given: tuple[Secret | type, Secret | type]) -> tuple[Secret, Secret]:
     name, password = given
     if not isinstance(name, Secret) or not isinstance(password, Secret):
@@ -284,11 +277,12 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) ->
         case Refusal.UNEXPLAINED:
             # It may have been the access token, so the next call gets another; it may have been
             # the member's password, so the login is not repeated.
-            source.refused_without_replay(token)
+            renewed = source.refused_without_replay(token)
+            next_call = "the next call has a new access token" if renewed else "a new access token did not help before"
             raise MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {source.origin.base_url} answered 401 without saying "
-                "whether the member's name or password was refused, or the access token. The access token is renewed "
-                "for the next call; the login was not repeated. Let the member try again",
+                "whether the member's name or password was refused, or the access token. The login was not repeated; "
+                f"{next_call}. Let the member try again",
                 scope=token.scope.wire,
                 status_code=401,
             )

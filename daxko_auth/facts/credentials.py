@@ -16,7 +16,7 @@ from attrs import frozen
 
 from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.jwt_claims import claims_of, looks_like_jwt
-from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.secret import Secret, wrapped
 from daxko_auth.facts.vendor import SCOPE_PREFIX
 
 _USERNAME: Final = "DAXKO_USERNAME"
@@ -66,7 +66,7 @@ class ApiCredentials:
             CredentialsError: one is blank, ill-formed or in another's place. Nothing was sent.
         """
         # A traceback that shows locals must not show a secret, and after a mix-up each of these may be one.
-        given = (_wrapped(username), _wrapped(password), _wrapped(refresh_token))
+        given = (wrapped(username), wrapped(password), wrapped(refresh_token))
         del username, password, refresh_token
         # For the same traceback: until it is whole, this object has blanks to show.
         self._keep(Secret(""), Secret(""), Secret(""))
@@ -136,13 +136,6 @@ class _Settings:
         # An editor may begin a file with a byte order mark, and it ends the last line; neither is part of the secret.
         text = Secret(Path(self._values[name]).read_text("utf-8-sig"))
         return Secret(text.reveal().removesuffix("\n").removesuffix("\r"))
-
-
-def _wrapped(value: object) -> Secret | type:
-    """Return a secret, or only the type of what cannot be one."""
-    if isinstance(value, Secret):
-        return value
-    return Secret(value) if isinstance(value, str) else type(value)
 
 
 def _read_setting(name: str, settings: _Settings) -> Secret:

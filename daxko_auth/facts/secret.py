@@ -93,3 +93,10 @@ class Secret:
             "ApiCredentials.from_env() there, or pass the names of files"
         )
         raise TypeError(msg)
+
+
+def wrapped(given: object) -> Secret | type:
+    """Return `given` as a secret, or only the type of what cannot be one, so that no message or traceback shows it."""
+    if isinstance(given, Secret):
+        return given
+    return Secret(given) if isinstance(given, str) else type(given)
