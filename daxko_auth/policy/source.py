@@ -1,8 +1,8 @@
 """
 Where access tokens come from: held while fresh, renewed behind the callers while stale.
 
-The decisions of the policy stand here: who gets the token at hand, who waits, when a renewal
-starts, and what a 401 means. Nothing here knows HTTP, and reading a fresh token takes no lock.
+Brings together the slots (what is decided for one scope), the account (what is known for all) and
+the threads that renew. Nothing here knows HTTP, and reading a fresh token takes no lock.
 """
 
 import copy
@@ -66,7 +66,7 @@ class TokenSource:
         Args:
             credentials: the API account.
             base_url: Daxko's origin; by default `DAXKO_BASE_URL`, or else https://api.daxko.com.
-            store: where tokens are kept beside this source; by default nowhere.
+            store: where tokens are shared with other sources; by default, with none.
             policy: the numbers; by default those of `RenewalPolicy`.
             clock: time, for tests.
             http: the transport that token requests travel by, for a proxy or certificates of your own. It is
