@@ -118,7 +118,7 @@ class DaxkoAuth(httpx.Auth):
         elif not isinstance(request.stream, httpx.ByteStream):
             why_not = "its body cannot be sent twice"
         elif request.url.path == MEMBER_TOKEN_ENDPOINT.path:
-            answer = Answer.of(response.status_code, response.headers, response.content, now=datetime.now(UTC))
+            answer = Answer.of(response, now=datetime.now(UTC))
             refusal = refusal_in(answer)
             if refusal is not Refusal.UNEXPLAINED:
                 return refusal is Refusal.ACCESS_TOKEN

@@ -96,7 +96,7 @@ class Exchange:
                     scope=scope.wire,
                 ),
             )
-        return Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+        return Answer.of(response, now=utc(sent_at))
 
     def _open_transport(self) -> httpx.BaseTransport:
         if self._transport is not None:
@@ -106,7 +106,7 @@ class Exchange:
     def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
         status = answer.status_code
         if is_unavailable(status):
-            return self._unavailable(scope, f"answered {status}", answer)
+            return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
         if status in _REDIRECTS:
             return self._invalid(scope, f"redirects ({status}) to {_host_of(answer)}, which is not followed", answer)
         error = quote(answer.error, self._secrets, limit=64)
@@ -141,7 +141,7 @@ class Exchange:
         )
 
     def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
-        description = quote((answer.fields or {}).get("error_description"), self._secrets)
+        description = quote(answer.error_description, self._secrets)
         said = ": ".join(filter(None, (error, description))) or "no reason given"
         return TokenRefused(
             f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said}). "

@@ -66,7 +66,7 @@ class MemberLogin:
         try:
             with self._api(token, CappedTransport(BorrowedTransport(transport))) as api:
                 response = request_member_token.sync_detailed(client=api, body=_body(username, password))
-            answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+            answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             trouble = what_happened(error, _secrets(token, password))
@@ -87,7 +87,7 @@ class MemberLogin:
         try:
             async with self._api(token, AsyncCappedTransport(AsyncBorrowedTransport(transport))) as api:
                 response = await request_member_token.asyncio_detailed(client=api, body=_body(username, password))
-            answer = Answer.of(response.status_code, response.headers, response.content, now=utc(sent_at))
+            answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             trouble = what_happened(error, _secrets(token, password))
@@ -120,10 +120,11 @@ class MemberLogin:
         if refusal is not None:
             return refusal
         if is_unavailable(status):
-            return self._failed(token, Trouble.UNAVAILABLE, f"answered {status}", answer)
+            what = f"answered {status} ({quote(answer.described, secrets)})"
+            return self._failed(token, Trouble.UNAVAILABLE, what, answer)
         # Also a success that is none: 200 with an error in its body.
         if status in _REFUSALS or error is not None:
-            description = quote((answer.fields or {}).get("error_description"), secrets)
+            description = quote(answer.error_description, secrets)
             said = ": ".join(filter(None, (error, description))) or "no reason given"
             return MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "

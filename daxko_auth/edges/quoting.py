@@ -3,7 +3,8 @@ Words of a server, made fit for an error message: short, printable and without s
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 from urllib.parse import quote as percent_encoded
 from urllib.parse import quote_plus
@@ -11,6 +12,8 @@ from urllib.parse import quote_plus
 from daxko_auth.facts.secret import Secret
 
 _MASK: Final = "***"
+# How a value may stand in a sentence: as it is, or as in a URL.
+_SPELLINGS: Final[tuple[Callable[[str], str], ...]] = (str, partial(percent_encoded, safe=""), quote_plus)
 _TOKEN_SHAPE: Final = re.compile(r"eyJ[A-Za-z0-9_-]{6,}[A-Za-z0-9_.\-]*|[A-Za-z0-9+/_-]{40,}=*")
 # Codes of RFC 6749 section 5.2 and RFC 6750 section 3.1: words of theirs, even if a password is one of the words.
 _CODES: Final = frozenset(
@@ -37,11 +40,12 @@ def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str |
         return None
     if text in _CODES:
         return text
+    said = Secret(text)
+    del text  # as long as there may be a secret in it, no traceback shows it
     # The longest first: one may be part of another, and the rest of that must not stay behind.
-    values = [secret.reveal() for secret in secrets if secret]
-    spelt = {spelling for value in values for spelling in (value, percent_encoded(value, safe=""), quote_plus(value))}
-    for value in sorted(spelt, key=len, reverse=True):
-        text = text.replace(value, _MASK)
-    masked = _TOKEN_SHAPE.sub(_MASK, text)
-    text = " ".join("".join(char if char.isprintable() else " " for char in masked).split())
-    return (text if len(text) <= limit else text[: limit - 3] + "...") or None
+    for secret in sorted(filter(None, secrets), key=lambda each: len(each.reveal()), reverse=True):
+        for spelling in _SPELLINGS:
+            said = Secret(said.reveal().replace(spelling(secret.reveal()), _MASK))
+    said = Secret(_TOKEN_SHAPE.sub(_MASK, said.reveal()))
+    quoted = " ".join("".join(char if char.isprintable() else " " for char in said.reveal()).split())
+    return (quoted if len(quoted) <= limit else quoted[: limit - 3] + "...") or None

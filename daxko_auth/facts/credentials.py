@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.jwt_claims import claims_of, looks_like_jwt
@@ -120,7 +120,8 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
 class _Settings:
     """The environment, which a traceback that shows locals does not show."""
 
-    _values: Mapping[str, str]
+    # Said here too: rich looks at the fields of an attrs class, not at its repr.
+    _values: Mapping[str, str] = field(repr=False)
 
     @property
     def names(self) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """
 A secret that does not show itself.
 
-Every credential and token is held in a `Secret` from the moment it is read. Whatever prints, logs,
-formats, dumps or pickles one gets a fingerprint or a refusal; only `reveal()` gives the value.
+Every credential and token is held in a `Secret` from the moment it is read, and an answer that may
+hold one in `MaskedFields`. Whatever prints, logs, formats, dumps or pickles one gets a fingerprint,
+names or a refusal; only `reveal()` gives the value.
 """
 
 import hashlib
 import secrets
+from collections.abc import Iterator, Mapping
 from hmac import compare_digest
 from typing import Final, NoReturn, Self, final
 
@@ -92,6 +94,38 @@ class Secret:
             "a secret is not pickled. Let the other process read its own: "
             "ApiCredentials.from_env() there, or pass the names of files"
         )
+        raise TypeError(msg)
+
+
+@final
+class MaskedFields(Mapping[str, object]):
+    """The fields of an answer. Any of them may be secret, so only their names are shown."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> object:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"<fields {', '.join(self) or 'none'}>"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        msg = "the fields of an answer may be secret and are not pickled; pass on the values that are needed, by name"
         raise TypeError(msg)
 
 

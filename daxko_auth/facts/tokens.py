@@ -5,14 +5,14 @@ Values that never change, so a reader can take scope, expiry and secret together
 Nothing here asks for a token or decides when to.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, final
+from typing import Final
 
 from attrs import field, frozen
 
 from daxko_auth.facts.scope import ClientScope
-from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.secret import MaskedFields, Secret
 
 #: Seconds before its end at which a token is given up, so that it does not die on the way.
 EARLY_EXPIRY: Final = 60.0
@@ -24,28 +24,6 @@ _LARGEST_SHARE_OF_LIFE: Final = 0.1
 def early_expiry_of(life: float, early_expiry: float = EARLY_EXPIRY) -> float:
     """Return the margin in seconds for a token of that life: `early_expiry`, at most a tenth of the life."""
     return min(early_expiry, life * _LARGEST_SHARE_OF_LIFE)
-
-
-@final
-class OtherFields(Mapping[str, object]):
-    """Fields of an answer that this library does not know. They may be secret, so only their names are shown."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[str, object]) -> None:
-        self._fields = dict(fields)
-
-    def __getitem__(self, name: str) -> object:
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __repr__(self) -> str:
-        return f"<fields {', '.join(self) or 'none'}>"
 
 
 @frozen(repr=False)
@@ -95,7 +73,7 @@ class MemberToken:
     #: The whole life it was granted, in seconds.
     expires_in: int = field(eq=False)
     #: Fields of the answer that this library does not know, as sent. They may be secret.
-    other_fields: Mapping[str, object] = field(eq=False, converter=OtherFields)
+    other_fields: Mapping[str, object] = field(eq=False, converter=MaskedFields)
 
     def reveal(self) -> str:
         """Return the token itself."""

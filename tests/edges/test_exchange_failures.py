@@ -19,9 +19,9 @@ def test_a_server_in_trouble_can_be_asked_again(sandbox: Sandbox, ask_once: AskO
     assert type(outcome) is TokenEndpointUnavailable
     assert (outcome.status_code, outcome.retryable, outcome.retry_after) == (status, True, None)
     assert outcome.error is None
-    assert f"no access token for client:9999: {sandbox.base_url}/v3/partners/oauth2/token answered {status}. " in str(
-        outcome
-    )
+    kind = 'text/html, titled "Sandbox"' if html else "application/json"
+    said = f"no access token for client:9999: {sandbox.base_url}/v3/partners/oauth2/token answered {status} ({kind}). "
+    assert said in str(outcome)
     assert sandbox.token_requests() == 1
 
 
@@ -63,7 +63,7 @@ def test_a_date_to_wait_for_is_measured_by_the_servers_clock(ask_once: AskOnce) 
 
 
 INVALID = {
-    "html": (Failure("html"), "status 200 with a body that is not a JSON object (text/html)"),
+    "html": (Failure("html"), 'status 200 with a body that is not a JSON object (text/html, titled "Sandbox")'),
     "empty": (Failure("empty"), "status 200 with a body that is not a JSON object (application/json)"),
     "malformed": (Failure("malformed"), "status 200 with a body that is not a JSON object (application/json)"),
     "list": (Failure("answer", body=["canary"]), "status 200 with a body that is not a JSON object"),
@@ -71,7 +71,7 @@ INVALID = {
     "life": (Failure("answer", body={"access_token": "canary", "expires_in": 0}), "its expires_in is not a number"),
     "long": (Failure("answer", body='{"access_token": "canary", "expires_in": -1' + "0" * 400 + "}"), "its expires_in"),
     "mac": (Failure("answer", body={"access_token": "canary", "token_type": "mac"}), "its token_type is not bearer"),
-    "not found": (Failure("status", 404, html=True), "status 404 (text/html)"),
+    "not found": (Failure("status", 404, html=True), 'status 404 (text/html, titled "Sandbox")'),
     "no content": (Failure("answer", 204), "status 204"),
     "teapot": (Failure("answer", 418, body="canary", content_type="text/plain"), "status 418 (text/plain)"),
 }
@@ -91,6 +91,16 @@ def test_an_answer_that_is_no_token_response_is_said_to_be_none(
     assert "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place" in str(outcome)
     assert "canary" not in everything_about(outcome)
     assert sandbox.token_requests() == 1
+
+
+def test_a_secret_that_comes_back_in_a_title_is_masked(sandbox: Sandbox, ask_once: AskOnce) -> None:
+    """A debug page of a framework shows what it was sent, in any place."""
+    page = f"<title>KeyError at {sandbox.password}: {sandbox.refresh_token}</title>"
+    for status in (200, 404, 500):
+        sandbox.fail_next(1, "answer", status=status, body=page, content_type="text/html")
+        outcome = ask_once()
+        assert 'titled "KeyError at ***: ***"' in str(outcome)
+        assert sandbox.password not in everything_about(outcome)
 
 
 def test_a_secret_that_comes_back_as_a_key_is_masked(sandbox: Sandbox, ask_once: AskOnce) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asking import answered
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,7 +82,7 @@ def test_anything_else_is_no_wait_at_all(value: str | None) -> None:
 def test_a_date_is_compared_with_the_answers_own_clock(date: str | None, seconds: float) -> None:
     """Our clock may be hours wrong; the server's difference is right."""
     headers = {"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"} | ({} if date is None else {"date": date})
-    assert Answer.of(503, headers, b"", now=NOW).retry_after == seconds
+    assert Answer.of(answered(503, headers, b""), now=NOW).retry_after == seconds
 
 
 NEARLY_A_DATE = st.from_regex(r"(Sun|Foo), [0-9]{2} (Nov|Foo) [0-9]{4} [0-9:]{8} (GMT|EST)", fullmatch=True)

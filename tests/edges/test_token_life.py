@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from asking import answered
 
 from daxko_auth.edges.token_response import ASSUMED_LIFE, LONGEST_LIFE, Answer, Grant
 
@@ -14,7 +15,7 @@ DAY = 86_400
 
 def granted(body: str) -> Grant | str:
     """Return what an answer of 200 with that body grants."""
-    return Answer.of(200, {"content-type": "application/json"}, body.encode(), now=NOW).grant(now=NOW)
+    return Answer.of(answered(200, {"content-type": "application/json"}, body.encode()), now=NOW).grant(now=NOW)
 
 
 def jwt(**claims: object) -> str:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from asking import answered
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_token_life import NOW, granted
@@ -104,16 +105,42 @@ BODIES = {
 @pytest.mark.parametrize("content", BODIES.values(), ids=BODIES)
 def test_a_body_that_is_no_json_object_is_named_by_status_and_type(content: bytes) -> None:
     """A proxy's login page is the usual one; its text is nobody's business."""
-    answer = Answer.of(200, {"content-type": "text/html; charset=utf-8"}, content, now=NOW)
+    answer = Answer.of(answered(200, {"content-type": "text/html; charset=utf-8"}, content), now=NOW)
     assert answer.grant(now=NOW) == "status 200 with a body that is not a JSON object (text/html)"
     assert answer.error is None
     assert "canary" not in repr(answer)
 
 
+@pytest.mark.parametrize(
+    ("media_type", "content", "described"),
+    [
+        ("text/html", b"<html><head><TITLE lang='en'> Sign &amp; in\n</TITLE>canary", 'text/html, titled "Sign & in"'),
+        ("text/html; charset=x", b"<title>\xff</title>", 'text/html, titled "\ufffd"'),
+        ("text/html", b"<title>a\x1b[31m</title>", 'text/html, titled "a\x1b[31m"'),
+        ("text/html", b"<title></title>", "text/html"),
+        ("text/html", b"<title> </title>", "text/html"),
+        ("text/html", b"<title>" + b"x" * 201, f'text/html, titled "{"x" * 200}"'),
+        ("text/html", b" " * 5_000 + b"<title>late</title>", "text/html"),
+        ("text/plain", b"<title>canary</title>", "text/plain"),
+        ("application/json", b'{"access_token": "<title>canary</title>', "application/json"),
+    ],
+)
+def test_a_page_is_known_by_its_title_and_nothing_else_of_a_body_is_quoted(
+    media_type: str, content: bytes, described: str
+) -> None:
+    """The title tells whose login page it is. A body that cannot be read may hold a token nobody can recognise."""
+    answer = Answer.of(answered(200, {"content-type": media_type}, content), now=NOW)
+    assert answer.described == described
+    assert answer.grant(now=NOW) == f"status 200 with a body that is not a JSON object ({described})"
+    assert "Sign" not in repr(answer)
+
+
 @pytest.mark.parametrize("status", [100, 201, 202, 204, 206, 302, 404, 418, 520, 599, 999])
 def test_only_200_is_a_token_response(status: int) -> None:
     """RFC 6749 section 5.1 knows no other, and statuses that Python has no name for are numbers, too."""
-    assert Answer.of(status, {}, body().encode(), now=NOW).grant(now=NOW) == f"status {status} (no content type)"
+    assert (
+        Answer.of(answered(status, {}, body().encode()), now=NOW).grant(now=NOW) == f"status {status} (no content type)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +157,7 @@ def test_only_200_is_a_token_response(status: int) -> None:
 )
 def test_the_content_type_is_shown_if_it_is_one(sent: str, shown: str) -> None:
     """A header is a stranger's text like any other."""
-    assert Answer.of(200, {"content-type": sent}, b"", now=NOW).media_type == shown
+    assert Answer.of(answered(200, {"content-type": sent}, b""), now=NOW).media_type == shown
 
 
 def test_of_two_equal_keys_the_last_one_counts() -> None:
@@ -165,7 +192,7 @@ def test_unknown_fields_are_kept_and_known_ones_are_not_repeated() -> None:
 )
 def test_the_challenge_says_whether_the_bearer_was_the_problem(challenge: str, error: str | None) -> None:
     """RFC 6750 section 3; a hostile header must not take minutes to search."""
-    assert Answer.of(401, {"www-authenticate": challenge}, b"", now=NOW).bearer_error == error
+    assert Answer.of(answered(401, {"www-authenticate": challenge}, b""), now=NOW).bearer_error == error
 
 
 @pytest.mark.parametrize(
@@ -205,7 +232,7 @@ JSON = st.recursive(
 @example(status=200, headers={}, content=b'{"access_token": "a", "expires_in": 1' + b"0" * 400 + b"}")
 def test_no_answer_raises(status: int, headers: dict[str, str], content: bytes) -> None:
     """Callers wait for an outcome; a stranger's bytes must not turn into an exception of any other kind."""
-    answer = Answer.of(status, headers, content, now=NOW)
+    answer = Answer.of(answered(status, headers, content), now=NOW)
     outcome = answer.grant(now=NOW)
     assert isinstance(outcome, Grant | str)
 
