@@ -20,10 +20,21 @@ from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import MEMBER_TOKEN_ENDPOINT, BearerKind, bearer_for
 from daxko_auth.policy.source import TokenSource
 
+#: Where a 401 that is handed over says why: `response.extensions[NOTE]`, a sentence.
+NOTE: Final = "daxko_auth"
+
 #: A body up to this size is read into memory before it is sent, so that it can be sent again.
 LARGEST_BUFFERED_BODY: Final = 1024 * 1024
 
 _UNAUTHORIZED: Final = 401
+_FRESH_REFUSED: Final = (
+    "fresh token refused: this is the answer to the replay with a new access token (the first is in response.history); "
+    "check with Daxko that the API account may use this endpoint"
+)
+_HELD: Final = (
+    "not sent again: a fresh token was refused a moment ago; check with Daxko that the API account may use this "
+    "endpoint"
+)
 
 
 class DaxkoAuth(httpx.Auth):
@@ -50,7 +61,7 @@ class DaxkoAuth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """
-        Send with a token; on a 401, renew and send once more.
+        Send with a token; on a 401, renew and send once more. A 401 that is handed over carries a note.
 
         Raises:
             UntrustedOriginError: the URL is not of the source's origin. Nothing was sent.
@@ -70,9 +81,11 @@ class DaxkoAuth(httpx.Auth):
             return
         replacement = self._source.replacement_for(token)
         if replacement is None:
+            _note(response, _HELD)
             return
         response = yield _with(replacement, request)
         if response.status_code == _UNAUTHORIZED and self._is_ours(response):
+            _note(response, _FRESH_REFUSED)
             self._source.replacement_refused(replacement)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
@@ -89,9 +102,11 @@ class DaxkoAuth(httpx.Auth):
             return
         replacement = await self._source.areplacement_for(token)
         if replacement is None:
+            _note(response, _HELD)
             return
         response = yield _with(replacement, request)
         if response.status_code == _UNAUTHORIZED and self._is_ours(response):
+            _note(response, _FRESH_REFUSED)
             self._source.replacement_refused(replacement)
 
     def __repr__(self) -> str:
@@ -126,15 +141,21 @@ class DaxkoAuth(httpx.Auth):
         else:
             return True
         renewed = self._source.refused_without_replay(token)
+        next_call = "the next call has a new token" if renewed else "a new token a moment ago did not help"
+        _note(response, f"not sent again ({why_not}); {next_call}")
         log.warning(
             "%s: %s %s was answered 401 and is not sent again (%s); %s",
             self._scope,
             request.method,
             request.url.path,
             why_not,
-            "the next call has a new token" if renewed else "a new token a moment ago did not help",
+            next_call,
         )
         return False
+
+
+def _note(response: httpx.Response, note: str) -> None:
+    response.extensions[NOTE] = note
 
 
 def _with(token: AccessToken, request: httpx.Request) -> httpx.Request:

@@ -17,7 +17,7 @@ from daxko_auth.edges.transports import BorrowedTransport, CappedTransport
 from daxko_auth.edges.trouble import Trouble, what_happened
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
-from daxko_auth.facts.log import log
+from daxko_auth.facts.log import Seldom, log
 from daxko_auth.facts.origin import Origin
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.secret import Secret
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _REFUSALS: Final = frozenset({400, 401, 403})
 _REDIRECTS: Final = range(300, 400)
+# Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
+_LARGEST_SKEW: Final = 60.0
 
 #: How a token request ends.
 Outcome = AccessToken | TokenRequestError
@@ -43,6 +45,7 @@ class Exchange:
         self._credentials = credentials
         self._origin = origin
         self._transport = transport
+        self._wrong_clock = Seldom()
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
         """
@@ -105,6 +108,7 @@ class Exchange:
 
     def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
         status = answer.status_code
+        self._compare_clocks(answer, sent_at)
         if is_unavailable(status):
             return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
         if status in _REDIRECTS:
@@ -121,6 +125,18 @@ class Exchange:
         if grant.life_assumed:
             log.warning("%s: the answer does not say how long %s lives; one hour is assumed", scope, token)
         return token
+
+    def _compare_clocks(self, answer: Answer, sent_at: float) -> None:
+        ahead = 0.0 if answer.date is None else sent_at - answer.date.timestamp()
+        if abs(ahead) > _LARGEST_SKEW:
+            log.log(
+                self._wrong_clock.level(sent_at),
+                "this machine's clock is about %d s %s the Date header of %s; set it. Tokens are counted from when "
+                "they were asked for, so none is lost, but their ends as stored and logged are off by as much",
+                abs(ahead),
+                "ahead of" if ahead > 0 else "behind",
+                self._origin.base_url,
+            )
 
     @property
     def _secrets(self) -> tuple[Secret, ...]:

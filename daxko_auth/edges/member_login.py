@@ -16,7 +16,7 @@ from daxko_auth.edges.http import BearerAuth
 from daxko_auth.edges.quoting import quote
 from daxko_auth.edges.token_response import Answer, is_unavailable, utc
 from daxko_auth.edges.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
-from daxko_auth.edges.trouble import Trouble, what_happened
+from daxko_auth.edges.trouble import Trouble, what_happened, without_frames
 from daxko_auth.facts.errors import (
     DaxkoAuthError,
     MemberLoginRefused,
@@ -70,6 +70,8 @@ class MemberLogin:
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             trouble = what_happened(error, _secrets(token, password))
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
+            raise without_frames(error)  # noqa: B904 - the same one
         return self._failed(token, *trouble)
 
     async def arequest(
@@ -91,6 +93,8 @@ class MemberLogin:
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             trouble = what_happened(error, _secrets(token, password))
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
+            raise without_frames(error)  # noqa: B904 - the same one
         return self._failed(token, *trouble)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async

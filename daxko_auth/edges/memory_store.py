@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from daxko_auth.facts.fork import reset_after_fork
 from daxko_auth.facts.token_key import TokenKey
@@ -56,6 +57,10 @@ class MemoryStore:
         """Keep the tokens; the locks may be held by threads of the parent."""
         self._lock = threading.Lock()
         self._turns = defaultdict(threading.Lock)
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a MemoryStore serves one process and is neither pickled nor copied; give each TokenSource the same one"
+        raise TypeError(msg)
 
     def __repr__(self) -> str:
         return f"<MemoryStore with {len(self._tokens)} tokens>"

@@ -1,7 +1,8 @@
 """
 What went wrong on the way, as a sentence without a secret.
 
-httpx's exceptions hold the whole request, body and bearer included. They end here.
+httpx's exceptions hold the whole request, body and bearer included, and so do the frames they come
+through. They end here.
 """
 
 from collections.abc import Iterable
@@ -44,3 +45,16 @@ def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trou
             return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"
         case _:
             return Trouble.UNEXPECTED, f"could not be asked ({name})"
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """
+    Return `error`, a Ctrl-C or the cancellation of a task, to be raised again from here.
+
+    It goes on to the caller, but without the frames it came through, whose locals are the request.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None
+        chain = chain.__context__
+    return error

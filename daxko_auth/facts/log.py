@@ -7,3 +7,20 @@ from typing import Final
 
 log: Final = logging.getLogger("daxko_auth")
 log.addHandler(logging.NullHandler())
+
+#: Seconds in which a trouble that lasts is warned of once.
+WARNING_WINDOW: Final = 60.0
+
+
+class Seldom:
+    """The level to log a lasting trouble at: a warning, then `DEBUG` until the window is over."""
+
+    def __init__(self) -> None:
+        self._warned_at: float | None = None
+
+    def level(self, now: float) -> int:
+        """Return the level for this time; `now` is in seconds, of one clock. A clock that was set back warns anew."""
+        if self._warned_at is not None and 0 <= now - self._warned_at < WARNING_WINDOW:
+            return logging.DEBUG
+        self._warned_at = now
+        return logging.WARNING

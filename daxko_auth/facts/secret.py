@@ -91,8 +91,8 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         msg = (
-            "a secret is not pickled. Let the other process read its own: "
-            "ApiCredentials.from_env() there, or pass the names of files"
+            "a secret is not pickled. Let the other process read its own credentials (ApiCredentials.from_env() there, "
+            "or the names of files) and ask a TokenSource of its own for tokens"
         )
         raise TypeError(msg)
 

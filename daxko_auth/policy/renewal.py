@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
-from daxko_auth.facts.log import log
+from daxko_auth.facts.log import Seldom, log
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
@@ -42,6 +42,7 @@ class Renewal:
     clock: Clock
     #: Set when nobody wants tokens any more; it ends every wait.
     closing: threading.Event
+    _store_trouble: Seldom = field(factory=Seldom, init=False, repr=False)
 
     def run(
         self, key: TokenKey, *, held: AccessToken | None, past: tuple[AccessToken, ...]
@@ -54,7 +55,7 @@ class Renewal:
         try:
             if self.store is None:
                 return self._request(key.scope)
-            with _turn(self.store, key, self.policy.deadline):
+            with self._turn(self.store, key):
                 return self._find(self.store, key, held, past) or self._request_and_keep(self.store, key)
         except BaseException as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
@@ -66,12 +67,12 @@ class Renewal:
     def _find(
         self, store: TokenStore, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]
     ) -> HeldToken | None:
-        token = _attempt("read", lambda: store.read(key))
+        token = self._attempt("read", lambda: _token_or_none(store.read(key)))
         if token is None or token.scope != key.scope or token == held:
             return None
         if token in past:
             # So that nobody else takes it, either.
-            _attempt("drop", lambda: store.drop(key, token))
+            self._attempt("drop", lambda: store.drop(key, token))
             return None
         if held is not None and token.expires_at <= held.expires_at:
             return None
@@ -81,7 +82,7 @@ class Renewal:
     def _request_and_keep(self, store: TokenStore, key: TokenKey) -> HeldToken | TokenRequestError:
         outcome = self._request(key.scope)
         if isinstance(outcome, HeldToken):
-            _attempt("write", lambda: store.write(key, outcome.token))
+            self._attempt("write", lambda: store.write(key, outcome.token))
         return outcome
 
     def _request(self, scope: ClientScope) -> HeldToken | TokenRequestError:
@@ -102,6 +103,26 @@ class Renewal:
                 return outcome
             attempt += 1
 
+    @contextmanager
+    def _turn(self, store: TokenStore, key: TokenKey) -> Generator[None, None, None]:
+        # At most half of the time: whoever holds the turn may be stuck, and then we ask ourselves.
+        turn = self._attempt("turn", lambda: store.turn(key, self.policy.deadline / 2))
+        entered = turn is not None and self._attempt("turn", lambda: (turn.__enter__(), True)[1])
+        try:
+            yield
+        finally:
+            if turn is not None and entered:
+                with suppress(BaseException):
+                    turn.__exit__(None, None, None)
+
+    def _attempt(self, what: str, do: Callable[[], _Result]) -> _Result | None:
+        try:
+            return do()
+        except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
+            level = self._store_trouble.level(self.clock.monotonic())
+            log.log(level, "token store: %s failed (%s); tokens are asked for directly", what, type(error).__name__)
+        return None
+
 
 def _dead_on_arrival(scope: ClientScope) -> TokenRequestError:
     return TokenEndpointUnavailable(
@@ -112,22 +133,9 @@ def _dead_on_arrival(scope: ClientScope) -> TokenRequestError:
     )
 
 
-@contextmanager
-def _turn(store: TokenStore, key: TokenKey, deadline: float) -> Generator[None, None, None]:
-    # At most half of the time: whoever holds the turn may be stuck, and then we ask ourselves.
-    turn = _attempt("turn", lambda: store.turn(key, deadline / 2))
-    entered = turn is not None and _attempt("turn", lambda: (turn.__enter__(), True)[1])
-    try:
-        yield
-    finally:
-        if turn is not None and entered:
-            with suppress(BaseException):
-                turn.__exit__(None, None, None)
-
-
-def _attempt(what: str, do: Callable[[], _Result]) -> _Result | None:
-    try:
-        return do()
-    except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
-        log.warning("token store: %s failed (%s); tokens are asked for directly", what, type(error).__name__)
-    return None
+def _token_or_none(read: object) -> AccessToken | None:
+    # Stores can be anybody's, and what they keep may have been kept by another version.
+    if read is None or isinstance(read, AccessToken):
+        return read
+    msg = "a store gives an AccessToken or None"
+    raise TypeError(msg)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 import httpx
 from attrs import evolve
@@ -74,9 +74,14 @@ class TokenSource:
 
         Raises:
             CredentialsError: the base URL is not an https origin.
+            TypeError: `credentials` or `http` is something else.
         """
         if not isinstance(credentials, ApiCredentials):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
             msg = f"credentials are ApiCredentials, not {type(credentials).__name__}; use ApiCredentials.from_env()"
+            raise TypeError(msg)
+        if http is not None and not isinstance(http, httpx.BaseTransport):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
+            kind = f"{type(http).__module__}.{type(http).__qualname__}"
+            msg = f"http is an httpx.BaseTransport, such as httpx.HTTPTransport(proxy=...), not {kind}"
             raise TypeError(msg)
         self._credentials = credentials
         self._origin = origin_of(base_url)
@@ -249,6 +254,13 @@ class TokenSource:
         self._closing, self._renewal = closing, evolve(self._renewal, closing=closing)
         for slot in self._slots.values():
             slot.after_fork_in_child()
+
+    def __reduce__(self) -> NoReturn:
+        msg = (
+            "a TokenSource is neither pickled nor copied: it holds secrets, and threads wait for it. Share it between "
+            "threads and tasks; in another process make one, from ApiCredentials.from_env() there"
+        )
+        raise TypeError(msg)
 
     def __repr__(self) -> str:
         return f"<TokenSource for {self._credentials.username!r} at {self._origin.base_url}>"

@@ -2,9 +2,9 @@
 """Contains some shared types for properties"""
 
 from collections.abc import Mapping, MutableMapping
-from typing import IO, Any, BinaryIO, Generic, Literal, TypeVar
+from typing import IO, Any, BinaryIO, Generic, Literal, NoReturn, TypeVar
 
-from attrs import AttrsInstance, define, field, fields
+from attrs import Attribute, AttrsInstance, define, field, fields
 
 
 class Unset:
@@ -60,6 +60,22 @@ class Response(Generic[T]):
     headers: MutableMapping[str, str] = field(repr=False)
     parsed: T | None
 
+    def __reduce__(self) -> NoReturn:
+        not_pickled(self)
+
+
+def not_pickled(holder: object) -> NoReturn:
+    """Refuse to be pickled or copied"""
+    raise TypeError(
+        f"{type(holder).__name__} may hold a secret and is not pickled; pass on the values that are needed, by name,"
+        " and copy it with attrs.evolve"
+    )
+
+
+def unshown(_: type, attributes: "list[Attribute[Any]]") -> "list[Attribute[Any]]":
+    """Return the attributes marked as not to be shown: some pretty-printers go by the mark, not by the repr"""
+    return [attribute.evolve(repr=False) for attribute in attributes]
+
 
 def masked_repr(model: AttrsInstance) -> str:
     """Return a repr that names the fields that are set and shows no value, whichever of them is a secret"""
@@ -74,4 +90,15 @@ def masked_repr(model: AttrsInstance) -> str:
     return f"{type(model).__name__}({', '.join(shown)})"
 
 
-__all__ = ["UNSET", "File", "FileTypes", "RequestFiles", "Response", "Unset", "masked_repr", "multipart_boundary"]
+__all__ = [
+    "UNSET",
+    "File",
+    "FileTypes",
+    "RequestFiles",
+    "Response",
+    "Unset",
+    "masked_repr",
+    "multipart_boundary",
+    "not_pickled",
+    "unshown",
+]

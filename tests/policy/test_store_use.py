@@ -1,5 +1,6 @@
 """What a source does with a store that it shares with others, and with one that fails."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -156,3 +157,47 @@ def test_a_store_that_fails_costs_no_caller_anything(
     if step != "exit":
         assert "asked for directly" in caplog.text
     assert "is down" not in caplog.text, "what a store says may hold its password"
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings about the store."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.WARNING and "token store" in record.getMessage()
+    ]
+
+
+def test_a_store_that_stays_down_is_warned_of_once_a_window_and_used_again_when_it_is_back(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Five hundred scopes and a store that is down must not be thousands of lines; nor must it take a restart."""
+    store = BrokenStore("every")
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        for scope in (9999, 1234):
+            source.token(scope)
+        assert len(warnings_of(caplog)) == 1
+        clock.pass_time(61)
+        source.reject(source.token(9999))
+        source.token(9999)
+        assert len(warnings_of(caplog)) == 2
+
+        store.step = "none"
+        source.reject(source.token(1234))
+        kept = source.token(1234)
+    assert len(warnings_of(caplog)) == 2
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as other:
+        assert other.token(1234) == kept
+
+
+@pytest.mark.parametrize("garbage", ["canary", b"canary", {"access_token": "canary"}, 7, object()])
+def test_what_is_no_token_in_a_store_is_a_miss(
+    sandbox: Sandbox, credentials: ApiCredentials, caplog: pytest.LogCaptureFixture, garbage: object
+) -> None:
+    """Another version or another program may have written it."""
+    store = BrokenStore("none")
+    store.read = lambda _: garbage  # type: ignore[assignment, misc, return-value]
+    with TokenSource(credentials, sandbox.base_url, store=store) as source:
+        assert source.token(9999).scope.client_id == 9999
+    assert warnings_of(caplog) == ["token store: read failed (TypeError); tokens are asked for directly"]
+    assert sandbox.token_requests() == 1

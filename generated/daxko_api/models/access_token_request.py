@@ -2,17 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from attrs import define as _attrs_define
 
 from .. import types
-from ..types import masked_repr
+from ..types import masked_repr, not_pickled, unshown
 
 T = TypeVar("T", bound="AccessTokenRequest")
 
 
-@_attrs_define(repr=False)
+@_attrs_define(repr=False, field_transformer=unshown)
 class AccessTokenRequest:
     """The API account, and the Daxko client to act for. The refresh token is in the header, not here."""
 
@@ -27,6 +27,9 @@ class AccessTokenRequest:
 
     def __repr__(self) -> str:
         return masked_repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        not_pickled(self)
 
     def to_dict(self) -> dict[str, Any]:
         grant_type = self.grant_type

@@ -2,17 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset, masked_repr
+from ..types import UNSET, Unset, masked_repr, not_pickled, unshown
 
 T = TypeVar("T", bound="ErrorResponse")
 
 
-@_attrs_define(repr=False)
+@_attrs_define(repr=False, field_transformer=unshown)
 class ErrorResponse:
     """Why no token was issued. Fields that are not listed here are kept."""
 
@@ -27,6 +27,9 @@ class ErrorResponse:
 
     def __repr__(self) -> str:
         return masked_repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        not_pickled(self)
 
     def to_dict(self) -> dict[str, Any]:
         error = self.error

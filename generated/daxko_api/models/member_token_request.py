@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from attrs import define as _attrs_define
 
-from ..types import masked_repr
+from ..types import masked_repr, not_pickled, unshown
 
 T = TypeVar("T", bound="MemberTokenRequest")
 
 
-@_attrs_define(repr=False)
+@_attrs_define(repr=False, field_transformer=unshown)
 class MemberTokenRequest:
     """A member's own login."""
 
@@ -26,6 +26,9 @@ class MemberTokenRequest:
 
     def __repr__(self) -> str:
         return masked_repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        not_pickled(self)
 
     def to_dict(self) -> dict[str, Any]:
         username = self.username

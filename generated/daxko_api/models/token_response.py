@@ -2,17 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import masked_repr
+from ..types import masked_repr, not_pickled, unshown
 
 T = TypeVar("T", bound="TokenResponse")
 
 
-@_attrs_define(repr=False)
+@_attrs_define(repr=False, field_transformer=unshown)
 class TokenResponse:
     """A token and how long it lives. Fields that are not listed here are kept."""
 
@@ -27,6 +27,9 @@ class TokenResponse:
 
     def __repr__(self) -> str:
         return masked_repr(self)
+
+    def __reduce__(self) -> NoReturn:
+        not_pickled(self)
 
     def to_dict(self) -> dict[str, Any]:
         access_token = self.access_token
