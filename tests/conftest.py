@@ -1,7 +1,7 @@
 """
 What the tests of every floor share: a sandbox, its credentials, a clock whose time they make pass.
 
-Also the watch that no secret ever arrives where it does not belong, over the whole run.
+Also the hunt for leaks, in every test.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from leaks.hunt import Hunt
 from support import Ask, Call, FakeClock, land_all
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
-from daxko_auth.sandbox import Arrival, Sandbox
+from daxko_auth.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -86,22 +87,19 @@ def call(world: str, sandbox: Sandbox) -> Call:
 
 
 @pytest.fixture(autouse=True)
-def bearers_stay_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def leak_hunt(request: pytest.FixtureRequest) -> Iterator[None]:
     """
-    Over the whole run: no secret arrives at a sandbox where it does not belong.
+    Over the whole run: no secret is logged, printed, raised, written to a file or sent where it does not belong.
 
-    Tests that send secrets to wrong places on purpose are marked `misplaces_secrets`.
+    A test that shows secrets on purpose is marked `shows_secrets`, with the places where it does.
     """
-    arrivals: list[Arrival] = []
-    close = Sandbox.close
-
-    def close_and_keep_log(sandbox: Sandbox) -> None:
-        close(sandbox)
-        arrivals.extend(sandbox.log)
-
-    monkeypatch.setattr(Sandbox, "close", close_and_keep_log)
-    yield
-    if request.node.get_closest_marker("misplaces_secrets") is None:
-        assert [arrival for arrival in arrivals if arrival.misplaced] == []
-        strayed = [a for a in arrivals if a.bearer == "refresh_token" and not a.is_token_request]
-        assert strayed == []
+    allowed = [place for mark in request.node.iter_markers("shows_secrets") for place in mark.args]
+    hunt = Hunt()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        hunt.begin(monkeypatch)
+        yield
+    hunt.end(
+        (text for _, kind, text in request.node._report_sections if kind != "log"),
+        request.node.funcargs.get("tmp_path"),
+    )
+    assert hunt.leaks(allowed) == []

@@ -33,7 +33,7 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.misplaces_secrets
+@pytest.mark.shows_secrets("wire")
 def test_new_recording_is_what_is_committed(tmp_path: Path) -> None:
     """The library, the sandbox or the cases changed, and the cassettes did not: then they prove the past."""
     made = {file.name: file.read_bytes() for file in record_sandbox(tmp_path)}

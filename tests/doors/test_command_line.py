@@ -72,6 +72,7 @@ def test_the_sandbox_prints_settings_that_work_and_ends_with_ctrl_c() -> None:
     assert "Traceback" not in complaints
 
 
+@pytest.mark.shows_secrets("files")
 def test_the_sandbox_takes_members_from_a_file(tmp_path: Path) -> None:
     """A password in an option would be in the shell's history."""
     members = tmp_path / "members.json"

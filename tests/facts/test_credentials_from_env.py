@@ -38,6 +38,7 @@ def test_the_base_url_is_read_beside_them(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("beginning", ["", "\ufeff"], ids=["plain", "byte order mark"])
+@pytest.mark.shows_secrets("files")
 def test_each_may_stand_in_a_file(tmp_path: Path, beginning: str, ending: str) -> None:
     """Container platforms mount secrets as files, and editors add a mark in front and a newline behind."""
     environ = {}

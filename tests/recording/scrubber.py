@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import evolve
+from leaks.spellings import JWT, OPAQUE, spellings
 from vcr.request import Request
 
 from recording import placeholders
 from recording.bodies import BOUNDARY, Body, Part, parse, render
-from recording.spellings import JWT, OPAQUE, spellings
 
 _REQUEST_HEADERS: Final = ("Accept", "Authorization", "Content-Type")
 _ANSWER_HEADERS: Final = ("allow", "cache-control", "content-type", "pragma", "retry-after", "www-authenticate")

@@ -114,6 +114,8 @@ ENCODINGS: dict[str, Encode] = {
 }
 
 
+# The stray secret may stand in the URL, which httpx logs.
+@pytest.mark.shows_secrets("log")
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("secret", ["refresh_token", "password", "member_password", "access_token"])
 def test_a_secret_is_found_wherever_it_does_not_belong(caller: Caller, secret: str, encoding: str) -> None:
@@ -179,6 +181,7 @@ def test_a_blank_password_is_not_found_everywhere() -> None:
         assert sandbox.log[0].misplaced == ()
 
 
+@pytest.mark.shows_secrets("log")
 def test_no_secret_gets_into_the_log_or_a_repr(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
