@@ -47,6 +47,7 @@ def test_check_says_the_same(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.shows_secrets("files")  # a copy of the tests, and with them of the guide's commands
 def test_check_fails_where_a_cassette_was_edited(tmp_path: Path) -> None:
     """A check that cannot fail lets the cassettes drift away from the sandbox and the spec."""
     for folder in ("tests", "scripts"):

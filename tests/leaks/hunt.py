@@ -7,6 +7,7 @@ comes when the test is over, because a secret may be said before it is known to 
 
 import logging
 import os
+import subprocess
 import sys
 import warnings
 from collections import defaultdict
@@ -20,6 +21,7 @@ import pytest
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuthError, MemberToken
 from daxko_auth.edges.member_login import MemberLogin
 from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.vendor import EXAMPLE_PASSWORD
 from daxko_auth.sandbox import Account, Arrival, Sandbox
 from leaks.needles import found_in, is_worth_hunting
 from leaks.rendering import rendered
@@ -54,7 +56,8 @@ class Hunt:
     """One test's secrets, and what was said while it ran."""
 
     def __init__(self) -> None:
-        self.secrets: dict[str, str] = {}
+        # The guide's example is the account of every sandbox, in whichever process.
+        self.secrets: dict[str, str] = {EXAMPLE_PASSWORD: "password"}
         self.said: defaultdict[str, list[str]] = defaultdict(list)
         self.paths: set[str] = set()
         self.arrivals: list[Arrival] = []
@@ -76,6 +79,7 @@ class Hunt:
         listen(logging.Logger, "handle", before=lambda _, record: self._log(record))
         listen(warnings.WarningMessage, "__init__", before=lambda _, what, *__, **___: self._warn(what))
         listen(pytest.CaptureFixture, "readouterr", result=self.said["output"].extend)
+        listen(subprocess.CompletedProcess, "__init__", after=lambda done, *_, **__: self._printed(done))
         listen(DaxkoAuthError, "__init__", after=lambda error, *_, **__: self._errors.append(error))
         for raises in (pytest.RaisesExc, pytest.RaisesGroup):
             listen(raises, "__exit__", before=lambda _, __, error, ___: self._raised(error))
@@ -136,6 +140,10 @@ class Hunt:
 
     def _warn(self, what: object) -> None:
         self.said["warnings"].append(str(what))
+
+    def _printed(self, done: "subprocess.CompletedProcess[Any]") -> None:
+        for text in (done.stdout, done.stderr):
+            self.said["output"].append(text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text))
 
     def _log(self, record: logging.LogRecord) -> None:
         self.said["log"] += [record.getMessage(), repr(record.args)]

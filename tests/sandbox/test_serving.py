@@ -226,6 +226,7 @@ def test_a_name_that_is_not_loopback_is_warned_about() -> None:
     assert Sandbox(host="example.test").exposure_warning
 
 
+@pytest.mark.shows_secrets("output")
 def test_the_exports_can_be_pasted_into_a_shell() -> None:
     """Quoted, so that a password with a quote or a dollar arrives as it is."""
     with Sandbox(account=Account(password="it's $5")) as sandbox:
