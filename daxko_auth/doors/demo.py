@@ -26,7 +26,7 @@ _SECOND_CLIENT_ID: Final = 1234
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 
-_BEARERS: Final = {"refresh_token": "refresh token", "access_token": "access token"}
+_BEARERS: Final = {"refresh_token": "refresh token", "access_token": "access token"}  # nosec B105 # names
 _BODIES: Final = {"multipart": "multipart", "json": "JSON", "none": "no body"}
 _COLOURS: Final = {_OK: "green", _UNAUTHORIZED: "yellow"}
 

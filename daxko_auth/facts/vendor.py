@@ -24,8 +24,8 @@ ACCEPT: Final = "application/json"
 class BearerKind(Enum):
     """Which of the two long strings travels in `Authorization: Bearer ...`."""
 
-    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a kind, not a token
-    ACCESS_TOKEN = "access_token"  # noqa: S105 - a kind, not a token
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 # nosec B105 # a kind, not a token
+    ACCESS_TOKEN = "access_token"  # noqa: S105 # nosec B105 # a kind, not a token
 
 
 @frozen

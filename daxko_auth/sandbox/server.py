@@ -20,7 +20,7 @@ from daxko_auth.sandbox.serving import BACKLOG, Serving
 from daxko_auth.sandbox.switches import scope_text
 
 # Where a server that listens everywhere is reached from this machine.
-_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # nosec B104 # compared with, not bound to
 
 
 class Sandbox(App):

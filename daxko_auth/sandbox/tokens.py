@@ -45,7 +45,7 @@ class Standing(Enum):
 
     NONE = "none was sent"
     UNKNOWN = "it is none of this account's tokens"
-    REFRESH_TOKEN = "it is the refresh token"  # noqa: S105 - words about it
+    REFRESH_TOKEN = "it is the refresh token"  # noqa: S105 # nosec B105 # words about it
     LIVE = "it is a live access token"
     EXPIRED = "it is an access token that has expired"
     REVOKED = "it is an access token that was revoked"
