@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from rich.pretty import pretty_repr
 
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import CredentialsError
@@ -52,6 +53,9 @@ def shown(error: BaseException) -> str:
     report = traceback.TracebackException.from_exception(error, capture_locals=True)
     ours = [frame for frame in report.stack if "daxko_auth" in frame.filename]
     assert ours
+    # rich looks into values by itself, past their repr.
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if "daxko_auth" in frame.f_code.co_filename]
+    texts += [pretty_repr(local) for frame in frames for local in frame.f_locals.values()]
     return "\n".join([*texts, *(repr(frame.locals) for frame in ours)])
 
 
