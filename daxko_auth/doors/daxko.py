@@ -20,7 +20,7 @@ from daxko_auth.facts.origin import Origin
 from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.secret import Secret, wrapped
 from daxko_auth.facts.tokens import AccessToken, MemberToken
-from daxko_auth.facts.vendor import ACCEPT
+from daxko_auth.facts.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
 from daxko_auth.policy.source import TokenSource, origin_of
 
 if TYPE_CHECKING:
@@ -266,11 +266,12 @@ def _api(
 def _checked(given: tuple[Secret | type, Secret | type]) -> tuple[Secret, Secret]:
     name, password = given
     if not isinstance(name, Secret) or not isinstance(password, Secret):
-        raise TypeError("a member's name and password are strings")
+        raise TypeError("a member's name and password are strings; pass the password as text or as a Secret")
     return name, password
 
 
 def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) -> MemberToken:
+    where = f"{source.origin.base_url}{MEMBER_TOKEN_ENDPOINT.path}"
     match outcome:
         case MemberToken():
             return outcome
@@ -280,7 +281,7 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) ->
             renewed = source.refused_without_replay(token)
             next_call = "the next call has a new access token" if renewed else "a new access token did not help before"
             raise MemberLoginRefused(
-                f"the member was not signed in at {token.scope}: {source.origin.base_url} answered 401 without saying "
+                f"the member was not signed in at {token.scope}: {where} answered 401 without saying "
                 "whether the member's name or password was refused, or the access token. The login was not repeated; "
                 f"{next_call}. Let the member try again",
                 scope=token.scope.wire,
@@ -288,7 +289,7 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) ->
             )
         case Refusal.ACCESS_TOKEN:
             raise TokenRefused(
-                f"the member was not signed in at {token.scope}: {source.origin.base_url} refused a fresh token, too. "
+                f"the member was not signed in at {token.scope}: {where} refused a fresh token, too. "
                 "Check with Daxko that the API account may sign members in for this Daxko client",
                 scope=token.scope.wire,
                 status_code=401,

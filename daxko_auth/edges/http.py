@@ -41,7 +41,7 @@ class BearerAuth(httpx.Auth):
         """
         self._origin.require(request.url)
         if bearer_for(request.url.path) is not self._kind:
-            msg = f"{request.url.path} does not take the {self._kind.value}; nothing was sent"
+            msg = f"{request.url.path} does not take the {self._kind.value}; nothing was sent. Please report this"
             raise CredentialsError(msg)
         request.headers["Authorization"] = f"Bearer {self._reveal()}"
         yield request

@@ -46,6 +46,12 @@ class Refusal(Enum):
     UNEXPLAINED = auto()
 
 
+_ADVICE: Final = {
+    Trouble.UNAVAILABLE: "Let the member try again later",
+    Trouble.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+    Trouble.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
+}
+
 #: How a member login ends.
 LoginOutcome = MemberToken | DaxkoAuthError | Refusal
 
@@ -154,7 +160,7 @@ class MemberLogin:
         )
         return kind(
             f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
-            "failed login can lock the member out; let the member try again",
+            f"failed login can lock the member out. {_ADVICE[trouble]}",
             scope=token.scope.wire,
             status_code=answer.status_code if answer else None,
             retryable=trouble is Trouble.UNAVAILABLE,

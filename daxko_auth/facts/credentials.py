@@ -151,9 +151,12 @@ def _read_setting(name: str, settings: _Settings) -> Secret:
         return settings.text_of_file(file_setting)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        msg = f"{file_setting} is the path of a file that holds the value; it cannot be read: {reason}"
+        msg = (
+            f"{file_setting} is the path of a file that holds the value; it cannot be read: {reason}. Correct the "
+            "path, or let this process read the file"
+        )
     except ValueError:
-        msg = f"{file_setting} is the path of a file that holds the value; it is not text in UTF-8"
+        msg = f"{file_setting} is the path of a file that holds the value; it is not text in UTF-8. Save it as UTF-8"
     raise CredentialsError(msg)
 
 
@@ -168,18 +171,17 @@ def _missing(missing: list[str], names: Iterable[str]) -> str:
         if meant in missing:
             hints.append(f"{name} is set; did you mean {meant}?")
     message = (
-        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. Daxko issues the username, "
-        "the password and the refresh token of your API account; set each, or its name with _FILE to the "
-        "path of a file that holds it"
+        "Daxko issues the username, the password and the refresh token of your API account; set each, or its name "
+        "with _FILE to the path of a file that holds it"
     )
-    return " ".join([message + ".", *hints])
+    return " ".join([f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", *hints, message])
 
 
 def _checked(given: Sequence[Secret | type], *, names: tuple[str, str, str]) -> tuple[Secret, Secret, Secret]:
     texts: list[Secret] = []
     for name, value in zip(names, given, strict=True):
         if not isinstance(value, Secret):
-            msg = f"{name} is a string, not {value.__name__}"
+            msg = f"{name} is a string, not {value.__name__}; pass it as Daxko issued it"
             raise CredentialsError(msg)
         _check_text(name, value)
         texts.append(value)
@@ -190,15 +192,18 @@ def _checked(given: Sequence[Secret | type], *, names: tuple[str, str, str]) -> 
 
 def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, names: tuple[str, str, str]) -> None:
     username_name, password_name, refresh_token_name = names
-    for name, value in ((username_name, username), (password_name, password)):
+    for what, name, value in (("username", username_name, username), ("password", password_name, password)):
         if looks_like_jwt(value):
             msg = (
-                f"{name} looks like a token (eyJ...); the refresh token belongs in {refresh_token_name}, and "
-                f"{name} is the shorter string that Daxko issued with it"
+                f"{name} looks like a token (eyJ...); the refresh token belongs in {refresh_token_name}. Put the "
+                f"shorter string there that Daxko issued as {what}"
             )
             raise CredentialsError(msg)
     if refresh_token in (username, password):
-        msg = f"{refresh_token_name} repeats {username_name} or {password_name}; Daxko issues it as a string of its own"
+        msg = (
+            f"{refresh_token_name} repeats {username_name} or {password_name}; Daxko issues three different strings. "
+            "Put each in its own place"
+        )
         raise CredentialsError(msg)
     if refresh_token.reveal().lower().startswith(_BEARER_PREFIX):
         msg = f'{refresh_token_name} begins with "Bearer "; leave that out, it is added when the token is sent'
@@ -206,31 +211,31 @@ def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, 
     if not _BEARER.fullmatch(refresh_token.reveal()) or _ELLIPSIS in refresh_token.reveal():
         msg = (
             f"{refresh_token_name} holds characters that no bearer token has (RFC 6750 section 2.1); "
-            "was it shortened with dots, or pasted with quotes?"
+            "was it shortened with dots, or pasted with quotes? Copy it again, whole and bare"
         )
         raise CredentialsError(msg)
     if str(claims_of(refresh_token).get("scope", "")).startswith(SCOPE_PREFIX):
         msg = (
             f"{refresh_token_name} holds an access token (it is scoped to one Daxko client and lives a day); "
-            "put the long-lived refresh token there that Daxko issued with the username and password"
+            "put the long-lived refresh token there, which Daxko issued with the username and password"
         )
         raise CredentialsError(msg)
 
 
 def _check_text(name: str, value: Secret) -> None:
     if not value.reveal().strip():
-        msg = f"{name} is blank; Daxko issues it with your API account"
+        msg = f"{name} is blank; set it to what Daxko issued with your API account"
         raise CredentialsError(msg)
     if _UNSEEN.search(value.reveal()):
-        msg = f"{name} holds a line break, a control character or an invisible one; was it copied with one?"
+        msg = f"{name} holds a line break, a control character or an invisible one; copy it again, without"
         raise CredentialsError(msg)
     if value.reveal() != value.reveal().strip():
-        msg = f"{name} begins or ends with white space; was it copied with some?"
+        msg = f"{name} begins or ends with white space; copy it again, without"
         raise CredentialsError(msg)
     try:
         value.reveal().encode()
     except UnicodeEncodeError:
-        msg = f"{name} is not text that UTF-8 can hold"
+        msg = f"{name} is not text that UTF-8 can hold. Copy it again, as Daxko issued it"
     else:
         return
     raise CredentialsError(msg)

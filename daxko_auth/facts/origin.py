@@ -18,6 +18,8 @@ from daxko_auth.facts.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
 # What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
 _HOST: Final = re.compile(r"[a-z0-9._:-]*[a-z0-9]\.?", re.ASCII)
 _PORTS: Final = range(1, 65_536)
+# A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
+_LONGEST_SHOWN: Final = 300
 
 
 @frozen
@@ -47,7 +49,7 @@ class Origin:
             or not (url.port is None or url.port in _PORTS)
             or url.scheme not in {"http", "https"}
         ):
-            msg = f"{setting} is not a URL such as {DEFAULT_BASE_URL}"
+            msg = f"{setting} is not a URL such as {DEFAULT_BASE_URL}. Write scheme and host, and a port if it has one"
             raise CredentialsError(msg)
         # From here on only the host is quoted: userinfo, path and query may hold a secret.
         if url.userinfo:
@@ -59,7 +61,7 @@ class Origin:
         if host.removesuffix(".") == PARTNERS_API_HOST:
             msg = (
                 f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
-                f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}"
+                f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}. Write that instead"
             )
             raise CredentialsError(msg)
         if url.path not in {"", "/"} or url.query or url.fragment:
@@ -70,8 +72,8 @@ class Origin:
             raise CredentialsError(msg)
         if url.scheme == "http" and not is_loopback(host):
             msg = (
-                f"{setting} would send credentials to {host} over plain http; write https://{_bracketed(host)}. "
-                "Only a loopback address such as http://127.0.0.1:8700 (the sandbox) may be http"
+                f"{setting} would send credentials to {host} over plain http, and only a loopback address such as "
+                f"http://127.0.0.1:8700 (the sandbox) may be http. Write https://{_bracketed(host)}"
             )
             raise CredentialsError(msg)
         return cls(f"{url.scheme}://{url.netloc.decode('ascii')}", url.scheme, url.netloc)
@@ -88,12 +90,21 @@ class Origin:
             UntrustedOriginError: naming that origin; nothing was sent.
         """
         if url.netloc != self._netloc or url.scheme != self._scheme:
-            target = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
-            msg = (
-                f"the access token stays with {self.base_url}; this request goes to {target} and was not sent. "
-                "Use an httpx client without DaxkoAuth for other servers, or set base_url if this is your Daxko origin"
+            raise UntrustedOriginError(f"the access token stays with {self.base_url}; {self._why_not(url)}")
+
+    def _why_not(self, url: httpx.URL) -> str:
+        if not url.netloc:
+            return (
+                "this request names no server and was not sent. Write the whole URL, or give the httpx client "
+                f"base_url={self.base_url!r}"
             )
-            raise UntrustedOriginError(msg)
+        target = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        if len(target) > _LONGEST_SHOWN:
+            target = f"{target[:_LONGEST_SHOWN]}..."
+        return (
+            f"this request goes to {target} and was not sent. Use an httpx client without DaxkoAuth for other "
+            "servers, or pass that as base_url= if it is your Daxko origin"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -37,8 +37,8 @@ def _client_id_of(written: "int | str | ClientScope") -> int:
     # The value is not quoted: a username, a password or a token may have landed here by mistake.
     msg = (
         "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
-        f'"9999" or "client:9999"; got {_kind_of(written)}. Daxko tells you the number when it links '
-        "your API account to that customer"
+        f'"9999" or "client:9999"; got {_kind_of(written)}. Pass that number; Daxko tells it to you '
+        "when it links your API account to the customer"
     )
     raise CredentialsError(msg)
 

@@ -16,6 +16,7 @@ from daxko_auth.facts.log import Seldom, log
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.facts.vendor import PARTNER_TOKEN_ENDPOINT
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
@@ -54,13 +55,13 @@ class Renewal:
         """
         try:
             if self.store is None:
-                return self._request(key.scope)
+                return self._request(key)
             with self._turn(self.store, key):
                 return self._find(self.store, key, held, past) or self._request_and_keep(self.store, key)
         except BaseException as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
         return TokenRequestError(
-            f"no access token for {key.scope}: the renewal failed unexpectedly ({kind}); please report this",
+            f"no access token for {key.scope}: the renewal failed unexpectedly ({kind}). Please report this",
             scope=key.scope.wire,
         )
 
@@ -80,22 +81,22 @@ class Renewal:
         return found if found.is_usable(self.clock) else None
 
     def _request_and_keep(self, store: TokenStore, key: TokenKey) -> HeldToken | TokenRequestError:
-        outcome = self._request(key.scope)
+        outcome = self._request(key)
         if isinstance(outcome, HeldToken):
             self._attempt("write", lambda: store.write(key, outcome.token))
         return outcome
 
-    def _request(self, scope: ClientScope) -> HeldToken | TokenRequestError:
+    def _request(self, key: TokenKey) -> HeldToken | TokenRequestError:
         deadline = self.clock.monotonic() + self.policy.deadline
         attempt = 1
         while True:
             wall, monotonic = self.clock.wall(), self.clock.monotonic()
             timeout = min(self.policy.attempt_timeout, deadline - monotonic)
-            outcome = self.exchange.request(scope, sent_at=wall, timeout=timeout)
+            outcome = self.exchange.request(key.scope, sent_at=wall, timeout=timeout)
             if isinstance(outcome, AccessToken):
                 # Its life counts from before it was sent: the answer may have been long under way.
                 held = HeldToken.of(outcome, self.policy, wall=wall, monotonic=monotonic)
-                return held if held.is_usable(self.clock) else _dead_on_arrival(scope)
+                return held if held.is_usable(self.clock) else _dead_on_arrival(key)
             if not isinstance(outcome, TokenEndpointUnavailable) or attempt >= self.policy.attempts:
                 return outcome
             wait = self.policy.retry_wait(attempt, outcome.retry_after)
@@ -124,11 +125,11 @@ class Renewal:
         return None
 
 
-def _dead_on_arrival(scope: ClientScope) -> TokenRequestError:
+def _dead_on_arrival(key: TokenKey) -> TokenRequestError:
     return TokenEndpointUnavailable(
-        f"no access token for {scope}: its life was over before it arrived. Ask again later; if it lasts, check the "
-        "network, and the life that Daxko grants",
-        scope=scope.wire,
+        f"no access token for {key.scope}: the life of the one from {key.origin}{PARTNER_TOKEN_ENDPOINT.path} was "
+        "over before it arrived. Ask again later; if it lasts, check the network, and the life that Daxko grants",
+        scope=key.scope.wire,
         retryable=True,
     )
 

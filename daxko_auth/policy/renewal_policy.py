@@ -2,10 +2,11 @@
 The numbers of the policy, and what follows from them. All times are in seconds.
 """
 
+from math import inf
 from random import SystemRandom
 from typing import Any, Final
 
-from attrs import Attribute, field, frozen, validators
+from attrs import Attribute, field, frozen
 
 from daxko_auth.facts.errors import TokenRefused, TokenRequestError
 from daxko_auth.facts.tokens import EARLY_EXPIRY
@@ -14,15 +15,26 @@ from daxko_auth.facts.tokens import EARLY_EXPIRY
 _RANDOM: Final = SystemRandom()
 
 
+def _is_number(value: object) -> bool:
+    # True is an int to Python, and nobody's number of seconds.
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
-    if not value > 0:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; it must be above zero"
+    if not _is_number(value) or not 0 < value < inf:
+        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds above zero"
+        raise ValueError(msg)
+
+
+def _count(_: object, attribute: "Attribute[Any]", value: int) -> None:
+    if type(value) is not int or value < 1:
+        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a whole number above zero"
         raise ValueError(msg)
 
 
 def _share(_: object, attribute: "Attribute[Any]", value: float) -> None:
-    if not 0 <= value <= 1:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; it is a share of a life, from 0 to 1"
+    if not _is_number(value) or not 0 <= value <= 1:
+        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a share of a token's life, from 0 to 1"
         raise ValueError(msg)
 
 
@@ -39,7 +51,7 @@ class RenewalPolicy:
     #: The longest that the token requests of one renewal take, with all attempts.
     deadline: float = field(default=30.0, validator=_positive)
     #: Token requests in one renewal, at most.
-    attempts: int = field(default=4, validator=[validators.instance_of(int), _positive])
+    attempts: int = field(default=4, validator=_count)
     #: The longest that one token request takes.
     attempt_timeout: float = field(default=10.0, validator=_positive)
     #: The wait before the second attempt is drawn between zero and this; it doubles with each attempt.
@@ -55,7 +67,10 @@ class RenewalPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.jitter >= self.renew_after:
-            msg = f"RenewalPolicy.jitter is {self.jitter!r}; not below renew_after, it makes every token stale at once"
+            msg = (
+                f"RenewalPolicy.jitter is {self.jitter!r}; not below renew_after, it makes every token stale at once. "
+                f"Pass less than {self.renew_after!r}"
+            )
             raise ValueError(msg)
 
     def renewal_age(self, life: float) -> float:

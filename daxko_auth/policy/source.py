@@ -314,7 +314,8 @@ class TokenSource:
             self._crew.run(renew)
         except RuntimeError:
             return TokenEndpointUnavailable(
-                f"no access token for {scope}: no thread can be started; is Python shutting down?",
+                f"no access token for {scope}: no thread can be started to ask for it. Raise the limit on threads; or "
+                "ask earlier, if Python is shutting down",
                 scope=scope.wire,
                 retryable=True,
             )

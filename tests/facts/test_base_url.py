@@ -95,8 +95,8 @@ def test_anything_else_is_refused_by_the_name_of_the_setting(written: object, re
     [
         ("https://api.daxko.com/v3", "write https://api.daxko.com without a path"),
         ("https://api.daxko.com:8443/v3", "write https://api.daxko.com:8443 without a path"),
-        ("http://api.daxko.com", "write https://api.daxko.com."),
-        ("http://[2001:db8::1]", "write https://[2001:db8::1]."),
+        ("http://api.daxko.com", "Write https://api.daxko.com"),
+        ("http://[2001:db8::1]", "Write https://[2001:db8::1]"),
         ("https://user:hunter2@api.daxko.com", "write https://api.daxko.com and pass ApiCredentials"),
         ("https://api.partners.daxko.com", "v3 Operations API at https://api.daxko.com"),
     ],

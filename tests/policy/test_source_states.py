@@ -256,15 +256,26 @@ def test_a_policy_whose_jitter_makes_every_token_stale_is_refused() -> None:
 
 def test_attempts_are_counted_in_whole_numbers() -> None:
     """Two and a half attempts would never be equal to any number of attempts."""
-    with pytest.raises(TypeError, match="attempts"):
+    with pytest.raises(ValueError, match=r"RenewalPolicy\.attempts is 2\.5; pass a whole number"):
         RenewalPolicy(attempts=2.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("renew_after", 1.5), ("jitter", -0.1), ("deadline", 0), ("attempts", 0), ("hold", float("nan"))],
+    [
+        ("renew_after", 1.5),
+        ("renew_after", "0.5"),
+        ("jitter", -0.1),
+        ("deadline", 0),
+        ("deadline", float("inf")),
+        ("deadline", "30"),
+        ("attempts", 0),
+        ("attempts", True),
+        ("hold", float("nan")),
+        ("hold", True),
+    ],
 )
-def test_a_policy_with_a_senseless_number_is_refused(field: str, value: float) -> None:
+def test_a_policy_with_a_senseless_number_is_refused(field: str, value: object) -> None:
     """A typing error in a setting should not become a storm."""
     with pytest.raises(ValueError, match=f"RenewalPolicy.{field}"):
         RenewalPolicy(**{field: value})  # type: ignore[arg-type]
