@@ -43,6 +43,9 @@ class DaxkoAuth(httpx.Auth):
 
     Works with `httpx.Client` and `httpx.AsyncClient`; any number of threads and tasks may share it.
     Build the source once: a source per request would ask for a token per request.
+
+    The URL is judged before the bearer is attached. The program's own request hooks run after that: one that
+    changes the URL takes the bearer along. (`Daxko.http` refuses that, too.)
     """
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
@@ -73,7 +76,7 @@ class DaxkoAuth(httpx.Auth):
             request.read()
         token = self._source.token(self._client_id)
         response = yield _with(token, request)
-        if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
+        if not self._refuses(response, token, request):
             return
         # Read before anybody waits, so that the connection is free for others meanwhile.
         response.read()
@@ -84,7 +87,7 @@ class DaxkoAuth(httpx.Auth):
             _note(response, _HELD)
             return
         response = yield _with(replacement, request)
-        if response.status_code == _UNAUTHORIZED and self._is_ours(response):
+        if self._refuses(response, replacement, request):
             _note(response, _FRESH_REFUSED)
             self._source.replacement_refused(replacement)
 
@@ -95,7 +98,7 @@ class DaxkoAuth(httpx.Auth):
             await request.aread()
         token = await self._source.atoken(self._client_id)
         response = yield _with(token, request)
-        if response.status_code != _UNAUTHORIZED or not self._is_ours(response):
+        if not self._refuses(response, token, request):
             return
         await response.aread()
         if not self._calls_for_replay(request, response, token):
@@ -105,7 +108,7 @@ class DaxkoAuth(httpx.Auth):
             _note(response, _HELD)
             return
         response = yield _with(replacement, request)
-        if response.status_code == _UNAUTHORIZED and self._is_ours(response):
+        if self._refuses(response, replacement, request):
             _note(response, _FRESH_REFUSED)
             self._source.replacement_refused(replacement)
 
@@ -122,9 +125,16 @@ class DaxkoAuth(httpx.Auth):
             )
             raise CredentialsError(msg)
 
-    def _is_ours(self, response: httpx.Response) -> bool:
-        # A redirect may have led to another server, which got no bearer and knows nothing of our token.
-        return self._origin.admits(response.url)
+    def _refuses(self, response: httpx.Response, token: AccessToken, request: httpx.Request) -> bool:
+        """Whether this is our server's 401 to this very token, and the request may be sent there again."""
+        # A redirect may have led to another server, which got no bearer and knows nothing of our token; or on
+        # from there back to ours, without the bearer. And a hook of the program may have changed the URL.
+        return (
+            response.status_code == _UNAUTHORIZED
+            and self._origin.admits(response.url)
+            and response.request.headers.get("Authorization") == f"Bearer {token.reveal()}"
+            and self._origin.admits(request.url)
+        )
 
     def _calls_for_replay(self, request: httpx.Request, response: httpx.Response, token: AccessToken) -> bool:
         """Whether a 401 is to be answered by a renewal and a replay; if not, see to the next call."""

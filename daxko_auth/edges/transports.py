@@ -9,6 +9,8 @@ from typing import Final, cast
 
 import httpx
 
+from daxko_auth.facts.origin import Origin
+
 #: A token response has some hundred bytes; more than this is not read.
 LARGEST_ANSWER: Final = 64 * 1024
 
@@ -22,15 +24,21 @@ _CLOSED: Final = "Cannot send a request, as the Daxko or AsyncDaxko whose connec
 
 
 class OwnedTransport(httpx.BaseTransport):
-    """Sends through a transport until it is closed, and never afterwards: httpx's own would open again."""
+    """
+    Sends through a transport until it is closed, and never afterwards: httpx's own would open again.
 
-    def __init__(self, transport: httpx.BaseTransport) -> None:
+    The last gate on the way out: no `Authorization` passes it but to `origin`.
+    """
+
+    def __init__(self, transport: httpx.BaseTransport, origin: Origin) -> None:
         self._transport: httpx.BaseTransport | None = transport
+        self._origin = origin
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
         if self._transport is None:
             raise RuntimeError(_CLOSED)
+        _keep_home(request, self._origin)
         return self._transport.handle_request(request)
 
     def close(self) -> None:
@@ -43,13 +51,15 @@ class OwnedTransport(httpx.BaseTransport):
 class AsyncOwnedTransport(httpx.AsyncBaseTransport):
     """The same for asyncio and trio."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, origin: Origin) -> None:
         self._transport: httpx.AsyncBaseTransport | None = transport
+        self._origin = origin
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
         if self._transport is None:
             raise RuntimeError(_CLOSED)
+        _keep_home(request, self._origin)
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -57,6 +67,13 @@ class AsyncOwnedTransport(httpx.AsyncBaseTransport):
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+
+def _keep_home(request: httpx.Request, origin: Origin) -> None:
+    # The auth has looked at the URL, but a hook of the program may have changed it since; and of redirects
+    # from http to https httpx keeps the bearer.
+    if "Authorization" in request.headers:
+        origin.require(request.url)
 
 
 class BorrowedTransport(httpx.BaseTransport):

@@ -19,15 +19,17 @@ Behaviour = Callable[[socket.socket, threading.Event], None]
 class RawServer:
     """Listens on loopback and treats each connection as it was told, in a thread of its own."""
 
-    def __init__(self, behave: Behaviour) -> None:
+    def __init__(self, behave: Behaviour, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._behave = behave
         self._stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
         self._threads = [threading.Thread(target=self._accept)]
         self._connections: list[socket.socket] = []
         #: The head and body of each request, as far as they arrived at once.
         self.requests: list[bytes] = []
-        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = int(self._listener.getsockname()[1])
+        self.base_url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -43,6 +45,11 @@ class RawServer:
         for thread in self._threads:
             thread.join()
         self._listener.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connected, whether they said anything or not."""
+        return len(self._connections)
 
     def _accept(self) -> None:
         while True:
