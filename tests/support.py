@@ -56,6 +56,13 @@ def land_all(source: TokenSource) -> None:
         time.sleep(0.0005)
 
 
+def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
+    """Count the tasks that wait for a token of `scope`."""
+    slot = source._slots.get(scope)
+    flight = slot.flight if slot else None
+    return sum(map(len, flight._waiting.values())) if flight else 0
+
+
 def need(tool: str) -> None:
     """Skip the test where `tool` is not installed; where `CI` is set, fail it instead."""
     if shutil.which(tool) is None:

@@ -27,7 +27,8 @@ class Flight(Generic[_Outcome]):
         self._landed = threading.Event()
         self._lock = threading.RLock()
         self._outcome: _Outcome | None = None
-        self._waiting: dict[Any, deque[anyio.Event]] = {}
+        # By event loop, in the order in which they came; a dict, so that whoever gives up is found at once.
+        self._waiting: dict[Any, dict[anyio.Event, None]] = {}
         self._pilot: int | None = None
 
     @property
@@ -46,11 +47,12 @@ class Flight(Generic[_Outcome]):
                 return
             self._outcome = outcome
             self._landed.set()
-        for loop, events in self._waiting.items():
+            waiting, self._waiting = self._waiting, {}
+        for loop, events in waiting.items():
             # Never a call that waits for the loop: this may be the loop's own thread.
             wake_soon = cast("Callable[..., object]", getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon)
             with suppress(RuntimeError):  # the loop has ended, and its tasks with it
-                wake_soon(_wake_next, events, wake_soon)
+                wake_soon(_wake_next, deque(events), wake_soon)
 
     def join(self) -> _Outcome:
         """Wait in this thread."""
@@ -67,16 +69,27 @@ class Flight(Generic[_Outcome]):
         import anyio  # noqa: PLC0415
         from anyio.lowlevel import current_token  # noqa: PLC0415
 
-        event = anyio.Event()
+        event, loop = anyio.Event(), current_token().native_token
         with self._lock:
             if self._landed.is_set():
                 return cast("_Outcome", self._outcome)
-            self._waiting.setdefault(current_token().native_token, deque()).append(event)
-        with anyio.move_on_after(self._longest_wait):
-            await event.wait()
+            self._waiting.setdefault(loop, {})[event] = None
+        try:
+            with anyio.move_on_after(self._longest_wait):
+                await event.wait()
+        finally:
+            self._leave(loop, event)
         if not self._landed.is_set():
             self.land(self._given_up())
         return cast("_Outcome", self._outcome)
+
+    def _leave(self, loop: object, event: "anyio.Event") -> None:
+        # Or else a renewal that hangs keeps the events of all who gave up, and loops that have ended.
+        with self._lock:
+            events = self._waiting.get(loop, {})
+            events.pop(event, None)
+            if not events:
+                self._waiting.pop(loop, None)
 
 
 def _wake_next(events: "deque[anyio.Event]", wake_soon: Callable[..., object]) -> None:

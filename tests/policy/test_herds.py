@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 import trio
+from support import waiting_tasks
 
 from daxko_auth import AccessToken, ApiCredentials, TokenRequestError, TokenSource
 from daxko_auth.sandbox import Sandbox
@@ -42,13 +43,6 @@ async def heartbeat(stalls: list[float]) -> None:
         now = time.perf_counter()
         stalls.append(now - last)
         last = now
-
-
-def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
-    """Count the tasks that wait for a token of `scope`."""
-    slot = source._slots.get(scope)
-    flight = slot.flight if slot else None
-    return sum(map(len, flight._waiting.values())) if flight else 0
 
 
 def test_256_threads_cause_one_token_request(sandbox: Sandbox, source: TokenSource) -> None:
@@ -186,7 +180,7 @@ def test_a_waiter_with_a_time_limit_leaves_the_request_to_the_others(sandbox: Sa
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(source.atoken(9999), timeout=0.01)
         patient = asyncio.create_task(source.atoken(9999))
-        while waiting_tasks(source) < 2:
+        while not waiting_tasks(source):
             await asyncio.sleep(0.001)
         sandbox.release()
         return await patient
