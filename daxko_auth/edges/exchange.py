@@ -13,7 +13,7 @@ import httpx
 from daxko_auth.edges.http import BearerAuth, new_transport, run_within
 from daxko_auth.edges.quoting import quote
 from daxko_auth.edges.token_response import Answer, is_unavailable, utc
-from daxko_auth.edges.transports import BorrowedTransport, CappedTransport
+from daxko_auth.edges.transports import BorrowedTransport, CappedTransport, Line
 from daxko_auth.edges.trouble import Trouble, what_happened
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
@@ -53,17 +53,20 @@ class Exchange:
 
         Returns the token, or the error that says why there is none. Raises nothing.
         """
+        line = Line()
         try:
-            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout))
+            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout, line))
         except TimeoutError:
+            # Or else a server that goes on sending something keeps a thread and a socket for ever.
+            line.cut()
             what = f"did not answer within {timeout:.3g} s"
         except RuntimeError:
             what = "could not be asked: no thread can be started"
         return self._unavailable(scope, what)
 
-    def _ask(self, scope: ClientScope, sent_at: float, timeout: float) -> Outcome:
+    def _ask(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Outcome:
         try:
-            return self._judge(self._send(scope, sent_at, timeout), scope, sent_at)
+            return self._judge(self._send(scope, sent_at, timeout, line), scope, sent_at)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = what_happened(error, self._secrets)
@@ -74,7 +77,7 @@ class Exchange:
         }
         return failed[kind](scope, what)
 
-    def _send(self, scope: ClientScope, sent_at: float, timeout: float) -> Answer:
+    def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
         # Imported with the first request: a program that only reads tokens never needs it.
         from daxko_api.api.partners import request_access_token  # noqa: PLC0415
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
@@ -88,7 +91,7 @@ class Exchange:
             raise_on_unexpected_status=False,
             httpx_args={
                 "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(self._open_transport(), seconds=timeout),
+                "transport": CappedTransport(self._open_transport(), seconds=timeout, line=line),
             },
         ) as api:
             response = request_access_token.sync_detailed(

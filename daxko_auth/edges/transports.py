@@ -2,8 +2,9 @@
 Transports around transports: one that ends, one that is lent, one that reads no more than it should.
 """
 
+import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Final, cast
 
@@ -102,17 +103,46 @@ class AnswerTooLarge(httpx.TransportError):
     """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
 
 
+class Line:
+    """The connection that a request is sent over, so that another thread can cut it."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """Hang up, now or as soon as there is a connection. Whoever reads from it reads the end."""
+        self._is_cut = True
+        if self._socket is not None:
+            # Shut down, not closed: another thread reads from it, and its number must not become somebody else's.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, _: str, step: Mapping[str, object]) -> None:
+        """Be told by httpcore of each step of a request (its `trace` extension)."""
+        stream_info = getattr(step.get("return_value"), "get_extra_info", None)
+        if stream_info is not None:
+            self._socket = stream_info("socket")
+            if self._is_cut:
+                self.cut()
+
+
 class CappedTransport(httpx.BaseTransport):
     """Sends through another transport and stops reading an answer that is too long to be one."""
 
-    def __init__(self, transport: httpx.BaseTransport, *, seconds: float | None = None) -> None:
+    def __init__(
+        self, transport: httpx.BaseTransport, *, seconds: float | None = None, line: Line | None = None
+    ) -> None:
         """Stop reading `seconds` after sending, too: httpx's own timeouts start anew with every read."""
         self._transport = transport
         self._seconds = seconds
+        self._line = line
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and hand over the answer with its body capped."""
         until = None if self._seconds is None else time.monotonic() + self._seconds
+        if self._line is not None:
+            request.extensions["trace"] = self._line.watch
         return _capped(self._transport.handle_request(_uncompressed(request)), until)
 
     def close(self) -> None:
