@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import socket
+import struct
 import threading
 import traceback
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class RawServer:
         self._stopped = threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads = [threading.Thread(target=self._accept, name="raw server")]
         self._connections: list[socket.socket] = []
         #: The head and body of each request, as far as they arrived at once.
         self.requests: list[bytes] = []
@@ -58,7 +59,7 @@ class RawServer:
             except OSError:
                 return
             self._connections.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,))
+            thread = threading.Thread(target=self._serve, args=(connection,), name="raw server")
             self._threads.append(thread)
             thread.start()
 
@@ -115,6 +116,25 @@ def dripping(head: bytes, drip: bytes, pause: float = 0.02) -> Behaviour:
             connection.sendall(drip)
 
     return behave
+
+
+def pouring(head: bytes, flood: bytes) -> Behaviour:
+    """Send `head`, and then `flood` again and again as fast as it is taken, for ever."""
+
+    def behave(connection: socket.socket, stopped: threading.Event) -> None:
+        # Like any server, it gives up on somebody who takes nothing for a while.
+        connection.settimeout(1)
+        connection.sendall(head)
+        while not stopped.is_set():
+            connection.sendall(flood)
+
+    return behave
+
+
+def resetting(connection: socket.socket, stopped: threading.Event) -> None:
+    """Break the connection off, as a crashed server or a firewall does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def answer(body: bytes, status: str = "200 OK", content_type: str = "application/json", **headers: str) -> bytes:

@@ -1,0 +1,25 @@
+"""What every test of this room ends with: nothing was left to the garbage collector to complain about."""
+
+import gc
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from daxko_auth.doors import daxko as daxko_module
+
+
+@pytest.fixture(autouse=True)
+def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every test without sources: what tests share by accident is no promise."""
+    monkeypatch.setattr(daxko_module, "_shared_sources", {})
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_the_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """See that Python has nothing to say when it collects: a socket that nobody closed is reported then or never."""
+    complaints: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: complaints.append(f"{raised.exc_value!r}"))
+    yield
+    gc.collect()
+    assert complaints == []
