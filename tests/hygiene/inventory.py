@@ -12,10 +12,11 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import anyio
 import sniffio
 import trio
 
@@ -47,6 +48,19 @@ def nothing_left_behind(at_most: float = _AT_MOST) -> Iterator[None]:
     while (left := held_now() - before) and time.monotonic() < until:
         time.sleep(0.005)
     assert not left, f"left behind: {dict(left)}"
+
+
+@asynccontextmanager
+async def nothing_left_behind_in_this_loop() -> AsyncIterator[None]:
+    """See the same, and that no task is left, without standing in the way of the loop."""
+    before, tasks = held_now(), tasks_now()
+    yield
+    with anyio.move_on_after(_AT_MOST):
+        while held_now() - before or tasks_now() > tasks:
+            await anyio.sleep(0.005)
+    left = held_now() - before
+    assert not left, f"left behind: {dict(left)}"
+    assert tasks_now() <= tasks
 
 
 def tasks_now() -> int:

@@ -1,0 +1,354 @@
+"""After calls through `Daxko` and `AsyncDaxko` that succeed, fail or are given up: connections are reused, or gone."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import anyio
+import httpx
+import pytest
+from either_door import Door
+from inventory import nothing_left_behind, nothing_left_behind_in_this_loop
+from support import FakeClock
+
+from daxko_auth import (
+    ApiCredentials,
+    AsyncDaxko,
+    Daxko,
+    DaxkoAuthError,
+    MemberLoginRefused,
+    TokenEndpointUnavailable,
+    TokenRefused,
+    TokenResponseInvalid,
+    TokenSource,
+    UntrustedOriginError,
+)
+from daxko_auth.sandbox import Sandbox
+
+# Under trio, httpx's own generators complain of any stream that is left half read, whoever authenticates it.
+HALF_READ = pytest.mark.filterwarnings("ignore:Async generator 'http(x|core)\\.:ResourceWarning")
+
+TIMES = 4
+"""How often each thing is done: what is left of each adds up."""
+
+LONG = b"x" * 1_000_000
+
+
+async def a_call(door: Door, sandbox: Sandbox) -> None:
+    """Succeed."""
+    assert (await door.get()).status_code == 200
+
+
+async def an_expired_token(door: Door, sandbox: Sandbox) -> None:
+    """Be replayed after a 401."""
+    sandbox.expire()
+    assert (await door.get()).status_code == 200
+
+
+async def a_401_for_good(door: Door, sandbox: Sandbox) -> None:
+    """Be refused after the replay, too."""
+    sandbox.always_401("/v3/never")
+    assert (await door.get("/v3/never")).status_code == 401
+
+
+async def an_error(door: Door, sandbox: Sandbox) -> None:
+    """Be answered 503."""
+    sandbox.fail_next(1, "status", where="resource")
+    assert (await door.get()).status_code == 503
+
+
+async def a_dropped_connection(door: Door, sandbox: Sandbox) -> None:
+    """Get no answer."""
+    sandbox.fail_next(1, "drop", where="resource")
+    with pytest.raises(httpx.RemoteProtocolError):
+        await door.get()
+
+
+async def a_cut_answer(door: Door, sandbox: Sandbox) -> None:
+    """Get half an answer."""
+    sandbox.fail_next(1, "cut", where="resource")
+    with pytest.raises(httpx.RemoteProtocolError):
+        await door.get()
+
+
+async def a_time_limit(door: Door, sandbox: Sandbox) -> None:
+    """Get no answer in time."""
+    sandbox.fail_next(1, "hang", where="resource")
+    with pytest.raises(httpx.ReadTimeout):
+        await door.get(timeout=0.05)
+
+
+async def another_origin(door: Door, sandbox: Sandbox) -> None:
+    """Be refused before anything is sent."""
+    with pytest.raises(UntrustedOriginError):
+        await door.get("https://elsewhere.example/")
+
+
+async def no_token(door: Door, sandbox: Sandbox) -> None:
+    """Find that none is to be had, after a 401 that was read."""
+    sandbox.expire()
+    sandbox.fail_next(1, "status", status=401, error="unauthorized_client")
+    with pytest.raises(TokenRefused):
+        await door.get()
+
+
+async def a_stream(door: Door, sandbox: Sandbox) -> None:
+    """Be read to its end."""
+    sandbox.fail_next(1, "answer", where="resource", body=LONG)
+    async with door.stream() as chunks:
+        assert sum([len(chunk) async for chunk in chunks]) == len(LONG)
+
+
+async def a_stream_after_a_401(door: Door, sandbox: Sandbox) -> None:
+    """Be replayed: the first answer was read and is done with."""
+    sandbox.expire()
+    async with door.stream() as chunks:
+        assert b"client_id" in b"".join([chunk async for chunk in chunks])
+
+
+async def a_stream_refused_for_good(door: Door, sandbox: Sandbox) -> None:
+    """Be a 401 that is handed over."""
+    sandbox.always_401("/v3/never")
+    async with door.stream("/v3/never") as chunks:
+        assert [chunk async for chunk in chunks]
+
+
+async def a_stream_left_half_read(door: Door, sandbox: Sandbox) -> None:
+    """Be left with most of it unread."""
+    sandbox.fail_next(1, "answer", where="resource", body=LONG)
+    async with door.stream() as chunks, aclosing(chunks):
+        assert await anext(chunks)
+
+
+async def a_stream_left_unread_after_a_401(door: Door, sandbox: Sandbox) -> None:
+    """Be replayed, and left."""
+    sandbox.expire()
+    async with door.stream():
+        pass
+
+
+async def a_stream_that_raises(door: Door, sandbox: Sandbox) -> None:
+    """Be left by an error of the program's own."""
+    sandbox.fail_next(1, "answer", where="resource", body=LONG)
+    with suppress(ZeroDivisionError):
+        async with door.stream() as chunks, aclosing(chunks):
+            await anext(chunks)
+            raise ZeroDivisionError
+
+
+async def a_member(door: Door, sandbox: Sandbox) -> None:
+    """Sign in."""
+    assert await door.member_token()
+
+
+async def a_wrong_member_password(door: Door, sandbox: Sandbox) -> None:
+    """Be refused."""
+    with pytest.raises(MemberLoginRefused):
+        await door.member_token("wrong")
+
+
+async def a_member_after_a_401(door: Door, sandbox: Sandbox) -> None:
+    """Sign in with a new access token."""
+    sandbox.expire()
+    assert await door.member_token()
+
+
+async def a_member_unavailable(door: Door, sandbox: Sandbox) -> None:
+    """Get a 503, nothing, and half an answer."""
+    for how in ("status", "drop", "cut"):
+        sandbox.fail_next(1, how, where="member")
+        with pytest.raises(TokenEndpointUnavailable):
+            await door.member_token()
+
+
+async def a_member_answered_otherwise(door: Door, sandbox: Sandbox) -> None:
+    """Get an answer that is none: malformed, redirected, too large."""
+    for how in ("malformed", "redirect", "html", "empty"):
+        sandbox.fail_next(1, how, where="member")
+        with pytest.raises(TokenResponseInvalid):
+            await door.member_token()
+    sandbox.fail_next(1, "answer", where="member", body=LONG)
+    with pytest.raises(TokenResponseInvalid):
+        await door.member_token()
+
+
+Doing = Callable[[Door, Sandbox], Awaitable[None]]
+DOINGS = [
+    a_call,
+    an_expired_token,
+    a_401_for_good,
+    an_error,
+    a_dropped_connection,
+    a_cut_answer,
+    a_time_limit,
+    another_origin,
+    no_token,
+    a_stream,
+    a_stream_after_a_401,
+    a_stream_refused_for_good,
+    pytest.param(a_stream_left_half_read, marks=HALF_READ),
+    a_stream_left_unread_after_a_401,
+    pytest.param(a_stream_that_raises, marks=HALF_READ),
+    a_member,
+    a_wrong_member_password,
+    a_member_after_a_401,
+    a_member_unavailable,
+    a_member_answered_otherwise,
+]
+
+
+def opened(world: str, source: TokenSource) -> Door:
+    """Return a door of the kind that goes with this world."""
+    made = Daxko if world == "thread" else AsyncDaxko
+    return Door(made(source.credentials, 9999, source=source))
+
+
+def backend_of(world: str) -> str:
+    """Return the event loop of this world; blocking calls are made from one like any other."""
+    return "asyncio" if world == "thread" else world
+
+
+@pytest.mark.parametrize("doing", DOINGS, ids=lambda doing: doing.__name__)
+def test_calls_leave_no_connection_but_the_one_that_is_reused(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, world: str, doing: Doing
+) -> None:
+    """A pool that loses one connection per error stands still after a hundred errors."""
+
+    async def main() -> None:
+        async with nothing_left_behind_in_this_loop():
+            door = opened(world, source)
+            await a_call(door, sandbox)
+            async with nothing_left_behind_in_this_loop():
+                for _ in range(TIMES):
+                    await doing(door, sandbox)
+                    # What was refused is remembered, and what did not help is held, for half a minute each.
+                    clock.pass_time(60)
+            await a_call(door, sandbox)
+            await door.close()
+
+    source.token(9999)
+    anyio.run(main, backend=backend_of(world))
+
+
+@pytest.mark.parametrize("doing", DOINGS, ids=lambda doing: doing.__name__)
+def test_what_is_open_when_it_closes_is_closed(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, world: str, doing: Doing
+) -> None:
+    """Closing is where all of it ends, whatever happened last."""
+
+    async def main() -> None:
+        door = opened(world, source)
+        await doing(door, sandbox)
+        await door.close()
+        clock.pass_time(60)
+        sandbox.fail_no_more()
+
+    source.token(9999)
+    anyio.run(main, backend=backend_of(world))
+    with nothing_left_behind():
+        for _ in range(TIMES):
+            anyio.run(main, backend=backend_of(world))
+
+
+@asynccontextmanager
+async def given_up(door: Door, what: Callable[[Door], Awaitable[object]]) -> AsyncIterator[None]:
+    """Begin a call, do what stands in the block, and cancel it."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(what, door)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def arrived(sandbox: Sandbox, path: str) -> None:
+    """Wait until a request to `path` is held back."""
+    with anyio.fail_after(10):
+        while not any(arrival.path == path and arrival.status is None for arrival in sandbox.log):
+            await anyio.sleep(0.001)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("where", ["partner", "member", "resource"])
+def test_calls_that_are_cancelled_leave_no_connection_but_the_one_that_is_reused(
+    sandbox: Sandbox, source: TokenSource, backend: str, where: str
+) -> None:
+    """Wherever the call stands: before its token, before its answer, or in the middle of a login."""
+    path = {"partner": "/v3/partners/oauth2/token", "member": "/v3/members/oauth2/token", "resource": "/v3/x"}[where]
+
+    async def main() -> None:
+        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            door = Door(daxko)
+            await a_call(door, sandbox)
+            await door.member_token()
+            async with nothing_left_behind_in_this_loop():
+                for _ in range(TIMES):
+                    sandbox.clear_log()
+                    if where == "partner":
+                        sandbox.expire()
+                    sandbox.hold(where=where)  # type: ignore[arg-type]
+                    what = Door.member_token if where == "member" else Door.get
+                    async with given_up(door, what):
+                        await arrived(sandbox, path)
+                    sandbox.release(where=where)  # type: ignore[arg-type]
+                    await a_call(door, sandbox)
+            await a_call(door, sandbox)
+
+    anyio.run(main, backend=backend)
+
+
+@HALF_READ
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_stream_that_is_cancelled_half_way_leaves_no_connection(
+    sandbox: Sandbox, source: TokenSource, backend: str
+) -> None:
+    """Downloads are what users give up most."""
+
+    async def read_and_wait(door: Door, begun: anyio.Event) -> None:
+        async with door.stream() as chunks:
+            async for _ in chunks:
+                begun.set()
+                await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            door = Door(daxko)
+            await a_call(door, sandbox)
+            async with nothing_left_behind_in_this_loop():
+                for _ in range(TIMES):
+                    sandbox.expire()
+                    sandbox.fail_next(1, "status", where="resource", status=401)
+                    sandbox.fail_next(1, "answer", where="resource", body=LONG)
+                    async with anyio.create_task_group() as group:
+                        begun = anyio.Event()
+                        group.start_soon(read_and_wait, door, begun)
+                        await begun.wait()
+                        group.cancel_scope.cancel()
+            await a_call(door, sandbox)
+
+    anyio.run(main, backend=backend)
+
+
+def test_objects_that_are_opened_for_each_call_leave_nothing_behind(
+    sandbox: Sandbox, credentials: ApiCredentials
+) -> None:
+    """The commonest way to use it in a web handler, also when the call fails."""
+
+    async def with_tasks() -> None:
+        async with AsyncDaxko(credentials, 9999, base_url=sandbox.base_url) as daxko, daxko.for_scope(1234) as sibling:
+            await daxko.http.get("/v3/x")
+            await sibling.http.get("/v3/x")
+            assert daxko.api.get_async_httpx_client()
+
+    def open_and_close() -> None:
+        with Daxko(credentials, 9999, base_url=sandbox.base_url) as daxko, daxko.for_scope(1234) as sibling:
+            daxko.http.get("/v3/x")
+            sibling.http.get("/v3/x")
+            assert daxko.api.get_httpx_client()
+        with pytest.raises(DaxkoAuthError), Daxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
+            daxko.http.get("https://elsewhere.example/")
+        Daxko(credentials, 9999, base_url=sandbox.base_url)
+        anyio.run(with_tasks)
+
+    open_and_close()
+    with nothing_left_behind():
+        for _ in range(TIMES):
+            open_and_close()
+    assert sandbox.token_requests() == 2
