@@ -1,0 +1,216 @@
+"""A program ends when it ends: promptly, with its own exit status and in silence, whatever is under way then."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from daxko_auth.sandbox import Sandbox
+
+AT_MOST = 5.0
+"""Seconds to end in: far more than it takes, and half of what a token request that hangs would take."""
+
+BEGINNING = """
+import asyncio, atexit, contextlib, signal, sys, threading
+import trio
+from daxko_auth import ApiCredentials, AsyncDaxko, Daxko, RenewalPolicy, TokenRequestError, TokenSource
+
+def at(step):
+    print(step, flush=True)
+
+credentials = ApiCredentials.from_env()
+source = TokenSource(credentials)
+"""
+
+
+class Program:
+    """A Python program of its own, which says where it stands, and goes on when it is told to."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def comes_to(self, step: str) -> None:
+        """Wait until it says that it has come to `step`."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == f"{step}\n", self._process.communicate()
+
+    def goes_on(self) -> None:
+        """Let it read a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def gets(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def ends(self, status: int = 0) -> None:
+        """See that it ends now, with `status`, and without a word."""
+        said = self._process.communicate(timeout=AT_MOST)
+        assert (self._process.returncode, *said) == (status, "", "")
+
+
+@contextmanager
+def running(sandbox: Sandbox, lines: str) -> Iterator[Program]:
+    """Run a program with the sandbox's account in its environment."""
+    settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
+    process = subprocess.Popen(  # noqa: S603 - our own lines
+        [sys.executable, "-c", BEGINNING + lines],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **settings},
+    )
+    with process:
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
+
+
+BEHIND = """
+source = TokenSource(credentials, policy=RenewalPolicy(renew_after=1e-9, jitter=0))
+source.token(9999)
+at("a token")
+input()
+source.token(9999)  # stale at once, so that a renewal runs behind this
+input()
+"""
+
+
+@pytest.mark.parametrize(("last", "status"), [("", 0), ("source.close()", 0), ("sys.exit(3)", 3)])
+def test_with_a_renewal_behind_it_that_hangs(sandbox: Sandbox, last: str, status: int) -> None:
+    """Nobody waits for it, least of all a script that has done its work."""
+    with running(sandbox, f"{BEHIND}\n{last}") as program:
+        program.comes_to("a token")
+        sandbox.hold()
+        program.goes_on()
+        sandbox.wait_for_token_requests(2)
+        program.goes_on()
+        program.ends(status)
+
+
+WAITING = {
+    "a thread": "source.token(9999)",
+    "many threads": """
+for client_id in range(1, 20):
+    threading.Thread(target=source.token, args=[client_id], daemon=True).start()
+source.token(9999)
+""",
+    "warming": "source.warm(range(1, 100))",
+    "an asyncio task": "asyncio.run(source.atoken(9999))",
+    "a trio task": "trio.run(source.atoken, 9999)",
+    "a Daxko": "Daxko(credentials, 9999).http.get('/v3/x')",
+    "an AsyncDaxko": """
+async def main():
+    async with AsyncDaxko(credentials, 9999) as daxko:
+        await daxko.member_token("member_name", "member_password")
+asyncio.run(main())
+""",
+    "many tasks": """
+async def main():
+    async with asyncio.TaskGroup() as group:
+        for _ in range(100):
+            group.create_task(source.atoken(9999))
+asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("waiting", WAITING)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_with_somebody_who_waits_for_a_token_request_that_hangs(
+    sandbox: Sandbox, waiting: str, number: signal.Signals, status: int
+) -> None:
+    """Whoever presses Ctrl-C, or stops a container, has waited long enough."""
+    lines = f"""
+def ask():
+    {WAITING[waiting].strip().replace(chr(10), chr(10) + "    ")}
+
+try:
+    ask()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    sandbox.hold()
+    with running(sandbox, lines) as program:
+        sandbox.wait_for_token_requests(1)
+        program.gets(number)
+        program.ends(status)
+
+
+BLOCKING_STORE = """
+class Store:
+    def read(self, key):
+        at("reading")
+        threading.Event().wait()
+    def write(self, key, token): ...
+    def drop(self, key, token): ...
+    def turn(self, key, timeout):
+        return contextlib.nullcontext()
+
+source = TokenSource(credentials, store=Store())
+"""
+
+
+def test_with_a_store_that_blocks(sandbox: Sandbox) -> None:
+    """A network file system that is gone must not keep a program that is going."""
+    lines = "threading.Thread(target=source.token, args=[9999], daemon=True).start()\ninput()"
+    with running(sandbox, f"{BLOCKING_STORE}\n{lines}") as program:
+        program.comes_to("reading")
+        program.goes_on()
+        program.ends()
+
+
+def test_with_a_store_that_blocks_and_somebody_who_waits(sandbox: Sandbox) -> None:
+    """The same with Ctrl-C in an event loop."""
+    lines = """
+try:
+    asyncio.run(source.atoken(9999))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    with running(sandbox, f"{BLOCKING_STORE}\n{lines}") as program:
+        program.comes_to("reading")
+        program.gets(signal.SIGINT)
+        program.ends(130)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "daxko = Daxko(credentials, 9999); daxko.http.get('/v3/x').raise_for_status()",
+        "stream = Daxko(credentials, 9999).http.stream('GET', '/v3/x'); stream.__enter__()",
+        "asyncio.run(AsyncDaxko(credentials, 9999).http.get('/v3/x'))",
+        "trio.run(AsyncDaxko(credentials, 9999).http.get, '/v3/x')",
+        "loop = asyncio.new_event_loop(); loop.run_until_complete(source.atoken(9999)); loop.close()",
+        "source.warm([9999, 1234])",
+        "threading.Thread(target=source.token, args=[9999]).start()",
+    ],
+)
+def test_without_anything_having_been_closed(sandbox: Sandbox, lines: str) -> None:
+    """Scripts do not close things. Python itself reports what is left only where it is asked to."""
+    with running(sandbox, lines) as program:
+        program.ends()
+    assert sandbox.token_requests() in {1, 2}
+
+
+def test_with_a_token_asked_for_at_the_very_end(sandbox: Sandbox) -> None:
+    """Some programs report home when they end; where Python starts no more threads, they are told so."""
+    lines = """
+def report():
+    try:
+        source.token(9999)
+    except TokenRequestError as error:
+        assert "shutting down" in str(error)
+
+atexit.register(report)
+"""
+    with running(sandbox, lines) as program:
+        program.ends()
