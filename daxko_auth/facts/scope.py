@@ -8,7 +8,7 @@ it. This module turns what people write into that one value, and refuses what ca
 import re
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.vendor import SCOPE_PREFIX
@@ -18,7 +18,7 @@ _CLIENT_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _TOO_LARGE: Final = 10**18
 
 
-def _client_id_of(written: "int | str | ClientScope") -> int:
+def _client_id_of(written: object) -> int | None:
     match written:
         case ClientScope():
             return written.client_id
@@ -34,13 +34,7 @@ def _client_id_of(written: "int | str | ClientScope") -> int:
                 return int(digits)
         case _:
             pass
-    # The value is not quoted: a username, a password or a token may have landed here by mistake.
-    msg = (
-        "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
-        f'"9999" or "client:9999"; got {_kind_of(written)}. Pass that number; Daxko tells it to you '
-        "when it links your API account to the customer"
-    )
-    raise CredentialsError(msg)
+    return None
 
 
 def _kind_of(written: object) -> str:
@@ -55,16 +49,33 @@ def _kind_of(written: object) -> str:
     return f"a value of type {type(written).__name__}"
 
 
-@frozen
+@frozen(init=False)
 class ClientScope:
-    """
-    The one Daxko client a token may act for; sent as `scope`. Not a list of permissions.
-
-    Made from `9999`, `"9999"`, `"client:9999"` or another ClientScope; anything else raises `CredentialsError`.
-    """
+    """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
 
     #: The number Daxko gave the customer organisation, e.g. 9999.
-    client_id: int = field(converter=_client_id_of)
+    client_id: int
+
+    def __init__(self, client_id: "int | str | ClientScope") -> None:
+        """
+        Take `9999`, `"9999"`, `"client:9999"` or another ClientScope.
+
+        Raises:
+            CredentialsError: it is anything else.
+        """
+        number = _client_id_of(client_id)
+        if number is None:
+            kind = _kind_of(client_id)
+            # A username, a password or a token may have landed here by mistake: neither the message quotes it, nor
+            # does a traceback that shows locals.
+            del client_id
+            msg = (
+                "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
+                f'"9999" or "client:9999"; got {kind}. Pass that number; Daxko tells it to you '
+                "when it links your API account to the customer"
+            )
+            raise CredentialsError(msg)
+        object.__setattr__(self, "client_id", number)
 
     @property
     def wire(self) -> str:

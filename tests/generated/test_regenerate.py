@@ -14,6 +14,9 @@ CLIENT = PACKAGE / "client.py"
 SPEC = Path("openapi/daxko.yaml")
 PINS = Path("constraints.txt")
 
+# Whole trees are copied, and with them the guide's example.
+pytestmark = pytest.mark.shows_secrets("files")
+
 
 def regenerate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the script of the tree at `root`."""
