@@ -54,10 +54,13 @@ class Renewal:
         Somebody else's token from the store will do, if it is usable and newer than the one held.
         """
         try:
-            if self.store is None:
+            store = self.store
+            if store is None:
                 return self._request(key)
-            with self._turn(self.store, key):
-                return self._find(self.store, key, held, past) or self._request_and_keep(self.store, key)
+            with self._turn(store, key):
+                # All of the looking: what a store gives may be a token that cannot be reckoned with.
+                found = self._attempt("read", lambda: self._find(store, key, held, past))
+                return found or self._request_and_keep(store, key)
         except BaseException as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
         return TokenRequestError(
@@ -68,7 +71,7 @@ class Renewal:
     def _find(
         self, store: TokenStore, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]
     ) -> HeldToken | None:
-        token = self._attempt("read", lambda: _token_or_none(store.read(key)))
+        token = _token_or_none(store.read(key))
         if token is None or token.scope != key.scope or token == held:
             return None
         if token in past:

@@ -2,18 +2,25 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
+import anyio
 import pytest
-from support import Ask, FakeClock, land_all
+from support import NOON, Ask, FakeClock, land_all
 
 from daxko_auth import (
     AccessToken,
     ApiCredentials,
+    ClientScope,
     MemoryStore,
+    RenewalPolicy,
+    Secret,
     TokenKey,
+    TokenRefused,
     TokenSource,
 )
+from daxko_auth.edges.token_response import utc
 from daxko_auth.sandbox import Sandbox
 
 
@@ -201,3 +208,159 @@ def test_what_is_no_token_in_a_store_is_a_miss(
         assert source.token(9999).scope.client_id == 9999
     assert warnings_of(caplog) == ["token store: read failed (TypeError); tokens are asked for directly"]
     assert sandbox.token_requests() == 1
+
+
+class StoreOf:
+    """Returns whatever it was made with, and keeps nothing."""
+
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+        self.reads = 0
+        self.written: list[AccessToken] = []
+
+    def read(self, key: TokenKey) -> Any:
+        """Return it."""
+        self.reads += 1
+        return self.kept
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Note it."""
+        self.written.append(token)
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget nothing."""
+
+    def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+        """Let everybody pass."""
+        return nullcontext()
+
+
+# Stores may be anybody's, and an attrs class takes what it is given.
+UNUSABLE = {
+    "no life": AccessToken(ClientScope(9999), Secret("canary"), utc(NOON + 86_400), 0),
+    "a naive end": AccessToken(ClientScope(9999), Secret("canary"), utc(NOON + 90_000).replace(tzinfo=None), 86_400),
+    "a text for an end": AccessToken(ClientScope(9999), Secret("canary"), "tomorrow", 86_400),  # type: ignore[arg-type]
+    "a text for a scope": AccessToken("client:9999", Secret("canary"), utc(NOON + 86_400), 86_400),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("kept", UNUSABLE.values(), ids=UNUSABLE)
+def test_a_store_whose_token_cannot_be_reckoned_with_costs_no_caller_anything(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask, kept: AccessToken
+) -> None:
+    """A store of somebody's own forgot the time zone: that must not fail the renewals of the whole fleet."""
+    store = StoreOf(None)
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        token = ask(source, 9999)
+        store.kept = kept
+        clock.pass_time(86_400 * 0.76)
+        ask(source, 9999)
+        land_all(source)
+        renewed = ask(source, 9999)
+
+    assert renewed not in (token, kept)
+    assert store.written == [token, renewed]
+
+
+def test_a_token_of_somebody_else_is_not_taken_from_a_store(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+) -> None:
+    """A store whose keys got mixed up must not open one customer's data to another."""
+    with TokenSource(credentials, sandbox.base_url) as other:
+        store = StoreOf(other.token(1234))
+    with TokenSource(credentials, sandbox.base_url, store=store) as source:
+        assert ask(source, 9999).scope == ClientScope(9999)
+    assert sandbox.token_requests() == 2
+
+
+@pytest.mark.parametrize("other", ["rotated password", "another username", "another host", "another scope"])
+def test_nothing_is_shared_through_a_store_unless_all_is_the_same(
+    sandbox: Sandbox, credentials: ApiCredentials, other: str
+) -> None:
+    """A key that leaves out the password serves a token to whoever knows the name."""
+    store = MemoryStore()
+    secrets = (sandbox.password, sandbox.refresh_token)
+    account, scope, base_url = credentials, 9999, sandbox.base_url
+    match other:
+        case "rotated password":
+            account = ApiCredentials(sandbox.username, "rotated", sandbox.refresh_token)
+        case "another username":
+            account = ApiCredentials("somebody", *secrets)
+        case "another host":
+            base_url = base_url.replace("127.0.0.1", "localhost")
+        case _:
+            scope = 1234
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store) as one,
+        TokenSource(account, base_url, store=store) as another,
+    ):
+        one.token(9999)
+        with suppress(TokenRefused):  # where it is asked, and rightly refused
+            another.token(scope)
+    assert sandbox.token_requests() == 2
+
+
+def test_whoever_holds_the_turn_for_ever_delays_the_others_by_half_a_deadline(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+) -> None:
+    """The holder may have died with the turn in its hand; nobody takes it away, and nobody waits for it for ever."""
+    store = MemoryStore()
+    key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, policy=RenewalPolicy(deadline=1)) as source,
+        store.turn(key, timeout=0),
+    ):
+        token = ask(source, 9999)
+        assert store._turns[key].locked(), "it is still the other's turn"
+    assert store.read(key) == token
+    assert sandbox.token_requests() == 1
+
+
+def test_twenty_sources_that_share_a_store_cost_one_request_when_their_token_ends(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A fleet notices the end of a token at the same moment."""
+    store = MemoryStore()
+    sources = [TokenSource(credentials, sandbox.base_url, store=store, clock=clock) for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        for requests in (1, 2):
+            sandbox.hold()
+            tokens = [pool.submit(source.token, 9999) for source in sources]
+            sandbox.wait_for_token_requests(requests)
+            sandbox.release()
+            assert len({token.result() for token in tokens}) == 1
+            assert sandbox.token_requests() == requests
+            clock.pass_time(86_400)
+
+
+def test_ten_thousand_calls_with_a_token_at_hand_read_the_store_once(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """A store across the network for every call is a second outage to wait for."""
+    store = StoreOf(None)
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        ask(source, 9999)
+
+        async def often() -> None:
+            for _ in range(5_000):
+                await source.atoken(9999)
+
+        anyio.run(often)
+        for _ in range(5_000):
+            source.token(9999)
+    assert store.reads == 1
+    assert sandbox.token_requests() == 1
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_day_of_calls_costs_two_requests(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, stored: bool
+) -> None:
+    """A cache that lives five minutes makes 288 requests of them."""
+    store = MemoryStore() if stored else None
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        for _ in range(24 * 60):
+            source.token(9999)
+            land_all(source)
+            clock.pass_time(60)
+    assert sandbox.token_requests() == 2
