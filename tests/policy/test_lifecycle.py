@@ -1,6 +1,7 @@
 """From the first token to the last: base URLs, transports, context, closing."""
 
 import gc
+import re
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,21 @@ def test_something_else_than_credentials_is_refused_at_once() -> None:
     """A dictionary of settings would fail much later, in a thread, with its values in the traceback."""
     with pytest.raises(TypeError, match="from_env"):
         TokenSource({"username": "u"})  # type: ignore[arg-type]
+
+
+class ElsewhereTransport:
+    """Looks like a transport, and is of another library: its requests and answers are of other types."""
+
+    def handle_request(self, request: object) -> object:
+        """Answer nothing."""
+
+
+@pytest.mark.parametrize("http", [ElsewhereTransport(), httpx.Client(), httpx.AsyncHTTPTransport(), "http://proxy"])
+def test_a_transport_of_another_library_is_refused_by_name(credentials: ApiCredentials, http: object) -> None:
+    """It would fail with the first token request, in a thread, far from where the mistake was made."""
+    kind = f"{type(http).__module__}.{type(http).__qualname__}"
+    with pytest.raises(TypeError, match=rf"^http is an httpx.BaseTransport, .* not {re.escape(kind)}"):
+        TokenSource(credentials, "https://api.daxko.com", http=http)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scope", ["", "daxko_api_user", 0, True, 9999.0, None, [9999]])

@@ -1,8 +1,11 @@
 """A token that a server refused: what is forgotten, what is renewed, and what never becomes a storm."""
 
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from support import Ask, Call, FakeClock, land_all
@@ -88,6 +91,109 @@ def test_64_calls_in_flight_refused_together_cost_one_renewal_and_lose_no_body(
     assert sandbox.token_requests() == 2
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_calls_refused_together_leave_their_token_nowhere(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, backend: str
+) -> None:
+    """Its end is tomorrow, so neither this process nor the next may find it: not in memory, not in the store."""
+    store = MemoryStore()
+    key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        refused = source.token(9999)
+        assert store.read(key) == refused
+        sandbox.revoke()
+        sandbox.hold(where="resource")
+        answers: list[httpx.Response] = []
+
+        async def main() -> None:
+            async with httpx.AsyncClient(
+                base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers={"Accept": "application/json"}
+            ) as http:
+
+                async def post(number: int) -> None:
+                    answers.append(await http.post(f"/v3/call/{number}", content=b"x" * number))
+
+                async with anyio.create_task_group() as group:
+                    for number in range(1, 21):
+                        group.start_soon(post, number)
+                    await anyio.to_thread.run_sync(lambda: sandbox.wait_for(lambda log: len(log) == 21))
+                    sandbox.release(where="resource")
+
+        anyio.run(main, backend=backend)
+        successor = source.token(9999)
+
+    assert sorted(answer.json()["body"]["bytes"] for answer in answers) == list(range(1, 21))
+    assert {answer.json()["token"] for answer in answers} == {successor.fingerprint}
+    assert successor != refused
+    assert store.read(key) == successor
+    assert sandbox.token_requests() == 2
+
+
+def test_a_late_401_takes_what_another_has_stored_and_asks_for_nothing(
+    sandbox: Sandbox, credentials: ApiCredentials, call: Call
+) -> None:
+    """One process of a fleet has renewed; the 401s of all the others must not renew again."""
+    store = MemoryStore()
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store) as one,
+        TokenSource(credentials, sandbox.base_url, store=store) as other,
+    ):
+        first = one.token(9999)
+        assert other.token(9999) == first
+        sandbox.revoke()
+        one.reject(first)
+        second = one.token(9999)
+        assert sandbox.token_requests() == 2
+
+        answer = call(other, 9999, "POST", "/v3/late", content=b"whole")
+
+    assert [earlier.status_code for earlier in answer.history] == [401]
+    assert (answer.status_code, answer.json()["token"]) == (200, second.fingerprint)
+    assert sandbox.token_requests() == 2
+
+
+def test_a_call_that_was_under_way_during_a_renewal_is_replayed_with_its_token(
+    sandbox: Sandbox, source: TokenSource, call: Call
+) -> None:
+    """It went out with the old token and comes back when the new one is there: nothing needs to be asked for."""
+    first = source.token(9999)
+    sandbox.hold(where="resource")
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(call, source, 9999, "GET", "/v3/late")
+        sandbox.wait_for(lambda log: log[-1].path == "/v3/late")
+        sandbox.revoke()
+        source.reject(first)
+        second = source.token(9999)
+        sandbox.release(where="resource")
+
+        assert late.result().json()["token"] == second.fingerprint
+    assert sandbox.token_requests() == 2
+
+
+def test_a_clock_that_runs_hours_slow_costs_one_renewal(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, call: Call
+) -> None:
+    """To it, the token another machine has stored lives for two hours more than it does; the 401 knows better."""
+    store = MemoryStore()
+    slow = FakeClock()
+    slow.set_wall(-7_200)
+    with (
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as right,
+        TokenSource(credentials, sandbox.base_url, store=store, clock=slow) as wrong,
+    ):
+        dead = right.token(9999)
+        for each in (clock, slow):
+            each.pass_time(86_400)
+        sandbox.advance(86_400)
+        assert wrong.token(9999) == dead
+
+        answer = call(wrong, 9999, "GET", "/v3/x")
+        land_all(wrong)
+
+    assert [answer.status_code, *(earlier.status_code for earlier in answer.history)] == [200, 401]
+    assert sandbox.token_requests() == 2
+
+
 def test_a_late_401_is_replayed_with_the_token_at_hand(sandbox: Sandbox, source: TokenSource, call: Call) -> None:
     """The call went out before the renewal and came back after it; nothing needs to be asked for."""
     first = source.token(9999)
@@ -113,6 +219,42 @@ def test_tokens_refused_as_soon_as_issued_are_no_storm(
     clock.pass_time(31)
     call(source, 9999, "GET", "/v3/anything")
     assert sandbox.token_requests() == 3
+
+
+def test_a_hundred_calls_at_once_that_no_token_opens_are_no_storm_either(
+    sandbox: Sandbox, source: TokenSource, world: str
+) -> None:
+    """What holds for one after the other has to hold in a crowd: each call is replayed once at most."""
+    sandbox.reject_all_tokens()
+    auth, accept = DaxkoAuth(source, 9999), {"Accept": "application/json"}
+    paths = [f"/v3/call/{number}" for number in range(100)]
+    answers: list[httpx.Response] = []
+
+    async def tasks() -> None:
+        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=accept) as http:
+
+            async def get(path: str) -> None:
+                answers.append(await http.get(path))
+
+            async with anyio.create_task_group() as group:
+                for path in paths:
+                    group.start_soon(get, path)
+
+    if world == "thread":
+        with (
+            httpx.Client(base_url=sandbox.base_url, auth=auth, headers=accept) as http,
+            ThreadPoolExecutor(50) as pool,
+        ):
+            answers.extend(pool.map(http.get, paths))
+    else:
+        anyio.run(tasks, backend=world)
+    arrived = Counter(arrival.path for arrival in sandbox.log if not arrival.is_token_request)
+
+    assert [answer.status_code for answer in answers] == [401] * 100
+    assert sorted(arrived) == sorted(paths)
+    assert max(arrived.values()) <= 2
+    # Three, where a call goes out with the second token before any replay with it has been refused.
+    assert 2 <= sandbox.token_requests() <= 3
 
 
 def test_an_account_that_is_well_again_recovers_by_itself(

@@ -1,17 +1,25 @@
 """What is asked again, for how long, and what is remembered."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
 import pytest
-from support import Ask, FakeClock, land_all
+from support import NOON, Ask, FakeClock, land_all
 
 from daxko_auth import (
     ApiCredentials,
     RenewalPolicy,
     TokenEndpointUnavailable,
     TokenRefused,
+    TokenRequestError,
     TokenResponseInvalid,
     TokenSource,
 )
-from daxko_auth.sandbox import Sandbox
+from daxko_auth.edges.token_response import utc
+from daxko_auth.sandbox import Failure, Sandbox
+
+DAY = 86_400
 
 
 def test_two_hiccups_are_survived(sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask) -> None:
@@ -72,6 +80,68 @@ def test_a_refusal_is_asked_once_and_remembered(
     assert ask(source, 9999), "the password was put right; no restart is needed"
 
 
+def test_a_thousand_calls_a_minute_with_a_wrong_password_are_two_requests(
+    sandbox: Sandbox, clock: FakeClock, ask: Ask
+) -> None:
+    """At full speed they would lock the account, and everybody else out of it."""
+    wrong = ApiCredentials(sandbox.username, "mistyped", sandbox.refresh_token)
+    with TokenSource(wrong, sandbox.base_url, clock=clock) as source:
+        for _ in range(1_000):
+            with pytest.raises(TokenRefused):
+                ask(source, 9999)
+            clock.pass_time(0.06)
+
+    assert sandbox.token_requests() == 2, "one at once, and one after half a minute"
+
+
+@pytest.mark.parametrize("how", ["drop", "status", "html"])
+def test_a_failure_heals_by_itself_once_its_cause_is_gone(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, how: Any
+) -> None:
+    """A network that was away for an hour must not cost a restart of every process."""
+    sandbox.fail_next(1_000, how)
+    for _ in range(60):
+        with pytest.raises(TokenRequestError):
+            ask(source, 9999)
+        clock.pass_time(60)
+    sandbox.fail_no_more()
+
+    assert ask(source, 9999)
+
+
+@pytest.mark.parametrize("failure", [Failure("status", 503), Failure("status", 429, retry_after=9), Failure("drop")])
+def test_no_outage_costs_the_credentials(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, failure: Failure
+) -> None:
+    """Elsewhere a 429 erased what was stored, and somebody had to type it in again."""
+    before = source.credentials
+    sandbox.fail_next(4, failure)
+    with pytest.raises(TokenEndpointUnavailable):
+        ask(source, 9999)
+    clock.pass_time(31)
+
+    assert ask(source, 9999)
+    assert source.credentials is before
+
+
+def test_a_refusal_behind_the_callers_leaves_them_their_token_to_its_end(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """The password was changed at three quarters of the day: what was granted is good for the last quarter."""
+    held = ask(source, 9999)
+    sandbox.fail_next(1_000, "status", status=400, error="invalid_client")
+    clock.pass_time(DAY * 0.76)
+    for _ in range(100):
+        assert ask(source, 9999) == held
+        land_all(source)
+        clock.pass_time(30)
+    assert sandbox.token_requests() <= 20, "at first twice a minute, then every five minutes"
+
+    clock.pass_time(DAY)
+    with pytest.raises(TokenRefused):
+        ask(source, 9999)
+
+
 def test_an_unknown_error_code_is_a_refusal_like_any_other(sandbox: Sandbox, source: TokenSource) -> None:
     """RFC 6749 lets a server add codes; a closed list would be a crash on the day it does."""
     sandbox.fail_next(1, "status", status=400, error="daxko_new_code")
@@ -96,15 +166,43 @@ def test_an_answer_that_is_no_token_response_is_not_asked_again_at_once(
     assert ask(source, 9999)
 
 
-@pytest.mark.parametrize(("retry_after", "waited"), [("7", 7), ("0", 0), ("junk", 0), ("-1", 0), (None, 0)])
+@pytest.mark.parametrize(
+    "advice",
+    [
+        ("7", 7),
+        ("0", 0),
+        ((utc(NOON) + timedelta(seconds=9)).strftime("%a, %d %b %Y %H:%M:%S GMT"), 9),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("junk", 0),
+        ("-1", 0),
+        (None, 0),
+    ],
+)
 def test_retry_after_is_honoured(
-    sandbox: Sandbox, source: TokenSource, clock: FakeClock, retry_after: str | None, waited: float
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, advice: tuple[str | None, float]
 ) -> None:
     """The server knows best when it is well again; what is not a number or a date is no advice."""
+    retry_after, waited = advice
     sandbox.fail_next(1, "status", status=429, retry_after=retry_after)
 
-    assert source.token(9999)
+    assert ask(source, 9999)
     assert waited <= sum(clock.waits) <= max(waited, 1)
+
+
+def test_a_wait_that_the_server_asks_for_is_shared_by_all_who_wait(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """Fifty callers that each wait and ask again would be fifty times what was too much."""
+    sandbox.fail_next(1, "status", status=429, retry_after=7)
+    sandbox.hold()
+    with ThreadPoolExecutor(50) as pool:
+        waiting = [pool.submit(source.token, 9999) for _ in range(50)]
+        sandbox.wait_for_token_requests(1)
+        sandbox.release()
+
+        assert len({token.result() for token in waiting}) == 1
+    assert clock.waits == [7]
+    assert sandbox.token_requests() == 2
 
 
 def test_a_long_retry_after_is_not_slept_through_but_reported_and_respected(

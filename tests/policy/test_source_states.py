@@ -5,11 +5,19 @@ import random
 from datetime import timedelta
 from itertools import pairwise
 
+import anyio
 import httpx
 import pytest
-from support import NOON, Ask, FakeClock, land_all
+from support import NOON, Ask, Call, FakeClock, land_all
 
-from daxko_auth import ApiCredentials, RenewalPolicy, TokenEndpointUnavailable, TokenSource
+from daxko_auth import (
+    ApiCredentials,
+    DaxkoAuth,
+    RenewalPolicy,
+    TokenEndpointUnavailable,
+    TokenResponseInvalid,
+    TokenSource,
+)
 from daxko_auth.edges.token_response import utc
 from daxko_auth.sandbox import Sandbox
 
@@ -91,6 +99,35 @@ def test_a_failing_renewal_never_fails_a_caller_before_the_token_is_dead(
     assert "used on for now" in warnings[0].message
 
 
+def test_an_outage_five_minutes_before_the_end_fails_none_of_a_hundred_calls(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, world: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last minutes of a token are there for the token endpoint to come back in."""
+    held = source.token(9999)
+    clock.pass_time(DAY - 300)
+    sandbox.fail_next(100, "status", status=503)
+    auth, accept = DaxkoAuth(source, 9999), {"Accept": "application/json"}
+
+    async def tasks() -> list[str]:
+        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=accept) as http:
+            return [(await http.get("/v3/x")).json()["token"] for _ in range(100)]
+
+    if world == "thread":
+        with httpx.Client(base_url=sandbox.base_url, auth=auth, headers=accept) as http:
+            used = [http.get("/v3/x").json()["token"] for _ in range(100)]
+    else:
+        used = anyio.run(tasks, backend=world)
+    land_all(source)
+
+    assert used == [held.fingerprint] * 100
+    assert [record.levelname for record in caplog.records if record.name == "daxko_auth"] == ["WARNING"]
+    assert sandbox.token_requests() == 1 + 4, "one renewal, with its four attempts"
+    clock.pass_time(1)
+    source.token(9999)
+    land_all(source)
+    assert sandbox.token_requests() == 1 + 2 * 4, "and the next after a pause"
+
+
 def test_failed_background_renewals_back_off_up_to_five_minutes(
     sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
 ) -> None:
@@ -135,11 +172,16 @@ def test_a_dead_token_and_a_dead_endpoint_are_a_typed_error(
     assert raised.value.retryable
 
 
-def test_a_short_life_shrinks_the_margin_instead_of_the_token(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:
+def test_a_short_life_shrinks_the_margin_instead_of_the_token(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, call: Call
+) -> None:
     """A sixty second margin on a thirty second token would ask for a token per call."""
     sandbox.set_token_life(30)
 
     assert ask(source, 9999) == ask(source, 9999)
+    assert [call(source, 9999, "GET", "/v3/x").status_code for _ in range(3)] == [200] * 3
+    clock.pass_time(20)
+    assert call(source, 9999, "GET", "/v3/x").status_code == 200
     assert sandbox.token_requests() == 1
 
 
@@ -220,14 +262,43 @@ def test_a_token_that_was_replaced_is_not_taken_back_from_the_store(
 
 
 @pytest.mark.parametrize("sent", ["86400", 86_400, 86_400.0, " 86400 "])
-def test_the_life_may_be_a_string_or_a_number(sandbox: Sandbox, source: TokenSource, sent: object) -> None:
+def test_the_life_may_be_a_string_or_a_number(sandbox: Sandbox, source: TokenSource, ask: Ask, sent: object) -> None:
     """The guide shows a string, the older reference says integer; adding a string to a clock is a crash."""
     answer = {"access_token": "opaque", "expires_in": sent, "token_type": "bearer"}
     sandbox.fail_next(1, "answer", body=answer)
 
-    token = source.token(9999)
+    token = ask(source, 9999)
 
     assert (token.expires_in, token.expires_at) == (DAY, utc(NOON) + timedelta(days=1))
+    assert type(token.expires_in) is int
+
+
+@pytest.mark.parametrize("sent", ["null", "0", "-1", '"abc"', "NaN", "true", "[]"])
+def test_a_life_that_is_none_is_a_typed_error_and_no_request_per_call(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, sent: str
+) -> None:
+    """Read as "for ever" it would outlive the token; read as "over" it would cost a token request with every call."""
+    body = f'{{"access_token": "opaque", "expires_in": {sent}, "token_type": "bearer"}}'
+    sandbox.fail_next(100, "answer", body=body)
+
+    for _ in range(20):
+        with pytest.raises(TokenResponseInvalid, match="its expires_in is not a number of seconds above zero"):
+            ask(source, 9999)
+    assert sandbox.token_requests() == 1
+
+
+@pytest.mark.parametrize("said", ["", ', "expires_in": 1e30'], ids=["absent", "huge"])
+def test_a_life_unsaid_or_absurd_is_bounded_and_the_token_kept(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    """One documented length for each, an hour and a month, so that nobody learns of a guess from an outage."""
+    sandbox.fail_next(1, "answer", body=f'{{"access_token": "opaque", "token_type": "bearer"{said}}}')
+
+    assert {ask(source, 9999).expires_in for _ in range(20)} == {30 * DAY if said else 3_600}
+
+    assert sandbox.token_requests() == 1
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["one hour is assumed" in warning for warning in warnings] == ([] if said else [True])
 
 
 def test_renewals_of_many_tokens_are_spread(clock: FakeClock) -> None:
