@@ -1,14 +1,18 @@
 """`Daxko` and `AsyncDaxko`: the typed API opened for one Daxko client."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
 import httpx
 import pytest
 
+from daxko_api import AuthenticatedClient
 from daxko_api.api.members import request_member_token
 from daxko_api.api.partners import request_access_token
-from daxko_api.models import AccessTokenRequest, MemberTokenRequest, TokenResponse
+from daxko_api.errors import UnexpectedBody, UnexpectedStatus
+from daxko_api.models import AccessTokenRequest, ErrorResponse, MemberTokenRequest, TokenResponse
 from daxko_auth import (
     ApiCredentials,
     AsyncDaxko,
@@ -175,6 +179,95 @@ def test_calls_have_a_time_limit_unless_it_is_taken_away(sandbox: Sandbox, sourc
             daxko.http.get("/v3/x")
     with Daxko(credentials, 9999, source=source, timeout=None) as daxko:
         assert daxko.http.timeout == httpx.Timeout(None)
+
+
+def test_calls_of_tasks_have_a_time_limit_unless_it_is_taken_away(sandbox: Sandbox, source: TokenSource) -> None:
+    """The same for the other side."""
+
+    async def main() -> None:
+        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            assert daxko.http.timeout == httpx.Timeout(30)
+            assert daxko.api.get_async_httpx_client().timeout == httpx.Timeout(30)
+        async with AsyncDaxko(source.credentials, 9999, source=source, timeout=0.1) as daxko:
+            sandbox.fail_next(2, "hang", where="resource")
+            with pytest.raises(httpx.ReadTimeout):
+                await daxko.http.get("/v3/x")
+            with pytest.raises(httpx.ReadTimeout):
+                await daxko.api.get_async_httpx_client().get("/v3/x")
+        async with AsyncDaxko(source.credentials, 9999, source=source, timeout=None) as daxko:
+            assert daxko.http.timeout == httpx.Timeout(None)
+
+    anyio.run(main)
+
+
+COPIES: dict[str, Callable[[AuthenticatedClient], AuthenticatedClient]] = {
+    "with_headers": lambda api: api.with_headers({"X-Copy": "yes"}),
+    "with_cookies": lambda api: api.with_cookies({"copy": "yes"}),
+    "with_timeout": lambda api: api.with_timeout(httpx.Timeout(7)),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_a_copy_of_the_typed_api_authenticates_and_leaves_the_original_as_it_was(
+    sandbox: Sandbox, credentials: ApiCredentials, copied: Callable[[AuthenticatedClient], AuthenticatedClient]
+) -> None:
+    """Elsewhere the copy lost its auth without a word, and the original got the copy's headers."""
+
+    def settings(http: httpx.Client | httpx.AsyncClient) -> tuple[object, ...]:
+        return dict(http.headers), dict(http.cookies), http.timeout
+
+    with Daxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
+        before = settings(daxko.api.get_httpx_client())
+        copy = copied(daxko.api)
+        for _ in range(2):
+            assert copy.get_httpx_client().get("/v3/x").json()["client_id"] == 9999
+            sandbox.expire()
+        assert settings(copy.get_httpx_client()) != before
+        assert settings(daxko.api.get_httpx_client()) == before
+
+    async def main() -> None:
+        async with AsyncDaxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
+            before = settings(daxko.api.get_async_httpx_client())
+            copy = copied(daxko.api)
+            for _ in range(2):
+                assert (await copy.get_async_httpx_client().get("/v3/x")).json()["client_id"] == 9999
+                sandbox.expire()
+            assert settings(copy.get_async_httpx_client()) != before
+            assert settings(daxko.api.get_async_httpx_client()) == before
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("status", [299, 401, 403, 404, 418, 429, 499, 500, 520, 561])
+@pytest.mark.parametrize("body", [{"error": "daxko_new_code", "new": [1]}, "<html>busy</html>"], ids=["JSON", "HTML"])
+def test_the_typed_api_knows_no_status_that_is_nothing(
+    sandbox: Sandbox, source: TokenSource, status: int, body: object
+) -> None:
+    """None would read as "no such member"; a ValueError from deep inside as a mistake of the caller's."""
+    login = MemberTokenRequest(*MEMBER)
+
+    async def main() -> object:
+        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            return await request_member_token.asyncio(client=daxko.api, body=login)
+
+    def threads() -> object:
+        with Daxko(source.credentials, 9999, source=source) as daxko:
+            return request_member_token.sync(client=daxko.api, body=login)
+
+    def outcome_of(ask: Callable[[], object]) -> object:
+        sandbox.fail_next(1, "answer", where="member", status=status, body=body)
+        try:
+            return ask()
+        except (UnexpectedStatus, UnexpectedBody) as error:
+            return error
+
+    for ask in (threads, partial(anyio.run, main)):
+        outcome = outcome_of(ask)
+        if isinstance(outcome, UnexpectedStatus | UnexpectedBody):
+            assert outcome.status_code == status
+        else:
+            assert isinstance(outcome, ErrorResponse)
+            assert outcome.error == "daxko_new_code"
 
 
 def test_reprs_show_scope_and_origin_and_no_secret(sandbox: Sandbox, credentials: ApiCredentials) -> None:

@@ -1,11 +1,6 @@
 """`DaxkoAuth` in an httpx program: which bearer, which origin, which body is sent twice."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -14,7 +9,6 @@ import pytest
 from support import Call
 
 from daxko_auth import CredentialsError, DaxkoAuth, TokenRefused, TokenSource, UntrustedOriginError
-from daxko_auth.doors.httpx import LARGEST_BUFFERED_BODY
 from daxko_auth.sandbox import Sandbox
 
 ACCEPT = {"Accept": "application/json"}
@@ -75,180 +69,6 @@ def test_a_bad_scope_is_refused_where_it_is_written(source: TokenSource) -> None
 def test_a_repr_shows_scope_and_origin(source: TokenSource, sandbox: Sandbox) -> None:
     """It ends up in logs."""
     assert repr(DaxkoAuth(source, 9999)) == f"<DaxkoAuth for client:9999 at {sandbox.base_url}>"
-
-
-class Files:
-    """Opens what a test sends, and closes it afterwards."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._path = folder / "body"
-        self._path.write_bytes(bytes(range(256)) * 10)
-        self._stack = stack
-
-    def at(self, offset: int) -> BinaryIO:
-        """Open the body, not at its beginning."""
-        body = self._stack.enter_context(self._path.open("rb"))
-        body.seek(offset)
-        return body
-
-    def pipe(self) -> BinaryIO:
-        """Open a pipe with something in it."""
-        reading, writing = os.pipe()
-        os.write(writing, b"through a pipe")
-        os.close(writing)
-        return self._stack.enter_context(os.fdopen(reading, "rb"))
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[Files]:
-    """Give files that are closed after the test."""
-    with ExitStack() as stack:
-        yield Files(tmp_path, stack)
-
-
-REPLAYED = {
-    "bytes": lambda _: {"content": b"\x00\xff" * 500},
-    "text": lambda _: {"content": "größe"},
-    "json": lambda _: {"json": {"a": [1, 2]}},
-    "form": lambda _: {"data": {"a": "1", "b": "2"}},
-    "multipart bytes": lambda _: {"files": {"f": b"bytes"}, "data": {"a": "1"}},
-    "multipart file": lambda files: {"files": {"f": files.at(0)}},
-}
-
-
-@pytest.mark.parametrize("body", REPLAYED)
-def test_a_replay_is_the_same_to_the_byte(
-    sandbox: Sandbox, source: TokenSource, call: Call, files: Files, body: str
-) -> None:
-    """A replay that loses half of a body is worse than a 401."""
-    call(source, 9999, "GET", "/v3/first")
-    options = REPLAYED[body](files)
-    unrefused = call(source, 9999, "POST", "/v3/second", **REPLAYED[body](files)).json()["body"]
-    sandbox.expire()
-
-    answer = call(source, 9999, "POST", "/v3/second", **options)
-
-    assert answer.status_code == 200
-    assert answer.json()["body"]["bytes"] == unrefused["bytes"] > 0
-    if not body.startswith("multipart"):  # httpx draws a boundary for each request
-        assert answer.json()["body"] == unrefused
-
-
-def _chunks() -> Iterator[bytes]:
-    yield b"once"
-
-
-async def _achunks() -> AsyncIterator[bytes]:
-    yield b"once"
-
-
-NOT_REPLAYED = {
-    "generator": lambda _: {"content": _chunks()},
-    # httpx itself takes a bare pipe for an empty file; by the chunk is how pipes are sent.
-    "pipe": lambda files: {"content": iter(partial(files.pipe().read, 5), b"")},
-}
-
-
-@pytest.mark.parametrize("body", NOT_REPLAYED)
-def test_a_body_that_can_be_read_only_once_is_not_replayed(
-    sandbox: Sandbox, source: TokenSource, body: str, files: Files
-) -> None:
-    """The 401 comes back as it is, and no empty body leaves."""
-    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
-        http.get("/v3/first")
-        sandbox.expire()
-
-        assert http.post("/v3/second", **NOT_REPLAYED[body](files)).status_code == 401
-
-        assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
-        assert http.get("/v3/third").status_code == 200
-
-
-def test_an_async_generator_is_not_replayed_either(sandbox: Sandbox, source: TokenSource) -> None:
-    """The same promise for tasks."""
-
-    async def main() -> list[int]:
-        auth = DaxkoAuth(source, 9999)
-        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=ACCEPT) as http:
-            await http.get("/v3/first")
-            sandbox.expire()
-            return [
-                (await http.post("/v3/second", content=_achunks())).status_code,
-                (await http.get("/v3/third")).status_code,
-            ]
-
-    assert anyio.run(main) == [401, 200]
-    assert [arrival.path for arrival in sandbox.log].count("/v3/second") == 1
-
-
-def test_a_body_of_the_wrong_world_is_httpxs_own_error(sandbox: Sandbox, source: TokenSource, files: Files) -> None:
-    """What httpx refuses by itself it should refuse with its own words."""
-
-    async def main() -> None:
-        async with httpx.AsyncClient(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
-            await http.post("/v3/x", content=files.at(0))
-
-    with pytest.raises(RuntimeError, match="AsyncClient"):
-        anyio.run(main)
-    with (
-        httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http,
-        pytest.raises(RuntimeError, match="sync Client"),
-    ):
-        http.post("/v3/x", content=_achunks(), headers={"Content-Length": "4"})
-
-
-def test_a_file_that_is_not_at_its_beginning_is_sent_from_where_it_stands(
-    sandbox: Sandbox, source: TokenSource, files: Files
-) -> None:
-    """And on a replay from the same place: what was read once is kept for the second time."""
-    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http:
-        http.get("/v3/first")
-        sandbox.expire()
-        rest = {"Content-Length": str(2_560 - 100)}
-
-        answer = http.post("/v3/second", content=files.at(100), headers=rest)
-
-    assert answer.json()["body"]["bytes"] == 2_460
-    assert len(answer.history) == 1
-
-
-def test_a_large_upload_is_streamed_and_not_held_in_memory(
-    sandbox: Sandbox, source: TokenSource, tmp_path: Path
-) -> None:
-    """A day has one 401; it is not worth a gigabyte of memory for each upload."""
-    (tmp_path / "large").write_bytes(b"x" * (LARGEST_BUFFERED_BODY + 1))
-    with (
-        httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=ACCEPT) as http,
-        (tmp_path / "large").open("rb") as body,
-    ):
-        request = http.build_request("POST", "/v3/large", content=body)
-        assert http.send(request).status_code == 200
-        assert not isinstance(request.stream, httpx.ByteStream)
-
-
-def test_a_streamed_answer_is_renewed_and_replayed_too(sandbox: Sandbox, source: TokenSource) -> None:
-    """Calls with `stream()` take the same path; the refused answer gives its connection back."""
-    limits = httpx.Limits(max_connections=1)
-    auth = DaxkoAuth(source, 9999)
-
-    async def main() -> int:
-        async with (
-            httpx.AsyncClient(base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits) as http,
-            http.stream("GET", "/v3/streamed") as answer,
-        ):
-            return len(await answer.aread())
-
-    source.token(9999)
-    sandbox.expire()
-    with (
-        httpx.Client(base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits) as http,
-        http.stream("GET", "/v3/streamed") as answer,
-    ):
-        assert answer.status_code == 200
-        assert answer.read()
-    sandbox.expire()
-    assert anyio.run(main) > 0
-    assert [arrival.status for arrival in sandbox.log if arrival.path == "/v3/streamed"] == [401, 200] * 2
 
 
 def test_hooks_and_history_of_the_program_never_see_a_token_request(sandbox: Sandbox, source: TokenSource) -> None:

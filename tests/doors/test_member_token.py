@@ -183,3 +183,14 @@ def test_a_member_login_that_is_no_text_is_refused_without_showing_it(sign_in: A
     frames = [frame for frame in shown.stack if "/daxko_auth/" in frame.filename]
     assert frames
     assert "canary" not in repr([frame.locals for frame in frames])
+
+
+@pytest.mark.parametrize("status", [299, 400, 403, 404, 418, 429, 499, 500, 520, 561])
+def test_no_answer_to_a_login_is_nothing(sandbox: Sandbox, sign_in: Any, status: int) -> None:
+    """Whatever number comes back: a typed error, and neither None nor the ValueError of an enum."""
+    sandbox.fail_next(1, "answer", where="member", status=status, body="<html>busy</html>", content_type="text/html")
+
+    with pytest.raises((MemberLoginRefused, TokenEndpointUnavailable, TokenResponseInvalid)) as raised:
+        sign_in(*MEMBER)
+    assert raised.value.status_code == status
+    assert logins(sandbox) == 1

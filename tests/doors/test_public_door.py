@@ -2,11 +2,24 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import daxko_auth
+from daxko_auth import (
+    ApiCredentials,
+    AsyncDaxko,
+    ClientScope,
+    Daxko,
+    DaxkoAuth,
+    MemoryStore,
+    RenewalPolicy,
+    TokenSource,
+)
+from daxko_auth.sandbox import Sandbox
 
 PROJECT = Path(__file__).parents[2]
 
@@ -54,3 +67,32 @@ def test_the_types_are_shipped() -> None:
     """Without the marker every type checker ignores every annotation."""
     for package in ("daxko_auth", "generated/daxko_api"):
         assert (PROJECT / package / "py.typed").exists()
+
+
+TAKERS: dict[str, Callable[..., Any]] = {
+    "ApiCredentials": lambda credentials, _, **typo: ApiCredentials(
+        credentials.username, credentials.password, credentials.refresh_token, **typo
+    ),
+    "ClientScope": lambda *_, **typo: ClientScope(9999, **typo),
+    "RenewalPolicy": lambda *_, **typo: RenewalPolicy(**typo),
+    "MemoryStore": lambda *_, **typo: MemoryStore(**typo),
+    "TokenSource": TokenSource,
+    "TokenSource.token": lambda credentials, url, **typo: TokenSource(credentials, url).token(9999, **typo),
+    "TokenSource.warm": lambda credentials, url, **typo: TokenSource(credentials, url).warm([9999], **typo),
+    "DaxkoAuth": lambda credentials, url, **typo: DaxkoAuth(TokenSource(credentials, url), 9999, **typo),
+    "Daxko": lambda credentials, url, **typo: Daxko(credentials, 9999, base_url=url, **typo),
+    "AsyncDaxko": lambda credentials, url, **typo: AsyncDaxko(credentials, 9999, base_url=url, **typo),
+    "member_token": lambda credentials, url, **typo: Daxko(credentials, 9999, base_url=url).member_token(
+        "member_name", "member_password", **typo
+    ),
+}
+
+
+@pytest.mark.parametrize("take", TAKERS.values(), ids=TAKERS)
+def test_a_misspelt_argument_is_an_error_and_goes_nowhere(
+    sandbox: Sandbox, credentials: ApiCredentials, take: Callable[..., Any]
+) -> None:
+    """Elsewhere an argument nobody knew was posted to the token server; and what was meant never took effect."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'refresh_tokn'"):
+        take(credentials, sandbox.base_url, refresh_tokn="canary")
+    assert sandbox.log == []

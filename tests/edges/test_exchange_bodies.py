@@ -87,3 +87,35 @@ def test_a_compressed_bomb_does_not_go_off(ask_once: AskOnce) -> None:
             tracemalloc.stop()
     assert type(outcome) is TokenResponseInvalid
     assert peak < 10_000_000
+
+
+NO_ANSWERS = {
+    "HTML": (b"<html><head><title>Busy</title></head><body>canary</body></html>", "text/html", ""),
+    "empty": (b"", "application/json", ""),
+    "list": (b"[]", "application/json", ""),
+    "text": (b'"ok"', "application/json", ""),
+    "mislabelled": (b"<html>canary</html>", "application/json", ""),
+    "not UTF-8": (b'{"access_token": "canary\xff"}', "application/json", ""),
+    "byte order mark": (b"\xef\xbb\xbf" + GRANTED, "application/json", ""),
+    "gzip junk": (b"\x1f\x8b\x08canary", "application/json", "gzip"),
+    "truncated": (GRANTED[:-2], "application/json", ""),
+    "no type": (b"canary", "", ""),
+}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "502 Bad Gateway"])
+@pytest.mark.parametrize(("body", "content_type", "encoding"), NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_no_body_is_a_parsers_error(
+    ask_once: AskOnce, status: str, body: bytes, content_type: str, encoding: str
+) -> None:
+    """A JSONDecodeError says nothing of the load balancer that answered; status and content type do."""
+    headers = {"Content_Encoding": encoding} if encoding else {}
+    with RawServer(saying(answer(body, status, content_type, **headers))) as server:
+        outcome = ask_once(base_url=server.base_url)
+
+    assert type(outcome) is (TokenResponseInvalid if status == "200 OK" else TokenEndpointUnavailable)
+    assert outcome.status_code == int(status[:3])
+    assert status[:3] in str(outcome)
+    assert f"({content_type or 'no content type'}" in str(outcome)
+    assert ('titled "Busy"' in str(outcome)) == (b"<title>" in body)
+    assert "canary" not in everything_about(outcome)
