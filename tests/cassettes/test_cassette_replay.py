@@ -5,11 +5,14 @@ What the library makes of an answer is asserted here, not how it sends again: no
 """
 
 import socket
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
+import yaml
 from attrs import frozen
 from recording import replay
 from recording.cases import CASES, Case
@@ -189,6 +192,23 @@ def test_missing_or_empty_cassette_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("version: 1\ninteractions: []\n", encoding="utf-8")
     with pytest.raises(NotReplayedError, match="holds no exchange"), replay("empty", directory=tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"interactions: [", b"version: 1\n", b"!!python/object/apply:os.abort []\n"]
+)
+def test_a_cassette_that_cannot_be_read_is_an_error(tmp_path: Path, content: bytes) -> None:
+    """A recorder that passes over a broken file goes on with the network; a tag of a stranger's could run code."""
+    (tmp_path / "broken.yaml").write_bytes(content)
+    with pytest.raises((NotReplayedError, ValueError, KeyError, yaml.YAMLError)), replay("broken", directory=tmp_path):
+        pass
+
+
+def test_the_recorder_is_none_that_a_cassette_could_run_code_in() -> None:
+    """Older versions of vcrpy could be made to; the bound says so to whoever sets up anew."""
+    settings = tomllib.loads((CASSETTES.parents[1] / "pyproject.toml").read_text("utf-8"))
+    assert "vcrpy>=8.2.1" in settings["dependency-groups"]["dev"]
+    assert tuple(map(int, version("vcrpy").split("."))) >= (8, 2, 1)
 
 
 def test_exchange_that_nobody_asked_for_is_an_error() -> None:

@@ -62,3 +62,11 @@ def test_every_path_it_names_exists() -> None:
 def test_the_links_lead_somewhere_public() -> None:
     """Not to a registry, a machine, or a file that is not shipped."""
     assert set(re.findall(r"\]\((.*?)\)", README)) == {"https://www.daxko.com"}
+
+
+def test_it_says_what_is_shared_and_what_is_not() -> None:
+    """A source per request is a token request per request; that is in the behaviour, and has to be in the words."""
+    words = " ".join(README.split())
+    assert "`Daxko` and `AsyncDaxko` made without `source=` share one source per origin and account" in words
+    assert "keep one for the life of the program" in words
+    assert "A `TokenSource` is never shared behind your back" in words
