@@ -31,8 +31,9 @@ class HeldToken:
         end = token.expires_at.timestamp()
         # A clock that was set back since a stored token was asked for does not lengthen its life.
         left = min(end - wall, life)
-        stale = left - (life - policy.renewal_age(life))
         dead = left - early_expiry_of(life, policy.early_expiry)
+        # What is fresh is handed out without another look; a policy may renew as late as it likes, but not too late.
+        stale = min(left - (life - policy.renewal_age(life)), dead)
         return cls(token, wall + stale, monotonic + stale, wall + dead, monotonic + dead)
 
     def is_fresh(self, clock: Clock) -> bool:

@@ -79,7 +79,7 @@ class RenewalPolicy:
 
     def retry_wait(self, attempt: int, retry_after: float | None) -> float:
         """Return the wait after attempt number `attempt` (the first is 1): full jitter, or what the server asked."""
-        return max(_RANDOM.uniform(0, self.first_retry_wait * 2.0 ** (attempt - 1)), retry_after or 0.0)
+        return max(_RANDOM.uniform(0, self.first_retry_wait * 2.0 ** min(attempt - 1, 32)), retry_after or 0.0)
 
     def pause(self, error: TokenRequestError) -> float:
         """Return how long nobody asks again after this failure, with no usable token at hand."""
