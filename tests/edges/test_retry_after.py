@@ -1,5 +1,6 @@
 """How long the server asks us to wait."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,14 +86,37 @@ def test_a_date_is_compared_with_the_answers_own_clock(date: str | None, seconds
     assert Answer.of(answered(503, headers, b""), now=NOW).retry_after == seconds
 
 
-NEARLY_A_DATE = st.from_regex(r"(Sun|Foo), [0-9]{2} (Nov|Foo) [0-9]{4} [0-9:]{8} (GMT|EST)", fullmatch=True)
+# The three forms of a date, with digits of any value; and what comes near.
+NEARLY_A_DATE = st.from_regex(
+    r"(Sun|Foo), [0-9]{2} (Nov|Foo) [0-9]{4} [0-9:]{8} (GMT|EST)"
+    r"|Sunday, [0-9]{2}-Nov-[0-9]{2} [0-9:]{8} GMT"
+    r"|Sun (Nov|Feb) [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}",
+    fullmatch=True,
+)
+DATES = st.datetimes(datetime(1000, 1, 1)).map(lambda moment: moment.strftime("%a, %d %b %Y %H:%M:%S GMT"))  # noqa: DTZ001 - it says GMT
+ANY_HEADER = DATES | (
+    st.text(st.characters(exclude_categories=())) | NEARLY_A_DATE | st.integers().map(str) | st.floats().map(str)
+)
 
 
-@given(st.text() | NEARLY_A_DATE | st.from_regex(r"Sunday, [0-9]{2}-Nov-[0-9]{2} [0-9:]{8} GMT", fullmatch=True))
-def test_no_header_raises_or_warns(value: str) -> None:
+@given(ANY_HEADER, st.datetimes(timezones=st.just(UTC)))
+def test_no_header_raises_or_warns_and_every_wait_is_a_number(value: str, now: datetime) -> None:
     """It is read on the way to an error that callers wait for; warnings are errors in many programs."""
-    wait = retry_after_of(value, now=NOW)
-    assert wait is None or wait >= 0
+    wait = retry_after_of(value, now=now)
+    assert wait is None or 0 <= wait < math.inf
+
+
+@given(ANY_HEADER)
+def test_any_date_is_an_aware_moment_or_none(value: str) -> None:
+    """A naive one could not be compared with the clock."""
+    date = http_date_of(value)
+    assert date is None or date.utcoffset() == timedelta(0)
+
+
+@given(st.integers(0, 10**9 - 1), st.datetimes(timezones=st.just(UTC)))
+def test_every_number_of_seconds_is_the_wait_whenever_it_is_read(seconds: int, now: datetime) -> None:
+    """Up to what fits into nine digits: thirty years."""
+    assert retry_after_of(str(seconds), now=now) == seconds
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))  # noqa: DTZ001 - made aware below
