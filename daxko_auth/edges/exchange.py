@@ -191,5 +191,5 @@ class Exchange:
 def _host_of(answer: Answer) -> str:
     try:
         return httpx.URL(answer.location or "").raw_host.decode("ascii") or "a path of the same host"
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return "an address that is not a URL"

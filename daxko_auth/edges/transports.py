@@ -173,7 +173,8 @@ def _uncompressed(request: httpx.Request) -> httpx.Request:
 def _capped(response: httpx.Response, until: float | None) -> httpx.Response:
     location = response.headers.get("Location")
     kept = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
-    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location})
+    # Not in ASCII, as httpx would have it: servers send any letters.
+    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location}, encoding="utf-8")
     response.stream = _CappedStream(response.stream, until)
     return response
 

@@ -23,6 +23,16 @@ def test_an_answer_of_the_largest_size_is_read(ask_once: AskOnce) -> None:
         assert isinstance(ask_once(base_url=server.base_url), AccessToken)
 
 
+@pytest.mark.parametrize("header", ["Content-Type", "WWW-Authenticate", "Retry-After", "Date", "Location"])
+def test_a_header_of_any_letters_does_no_harm(ask_once: AskOnce, header: str) -> None:
+    """Header values are bytes; a proxy that signs its name with an accent must not cost the token."""
+    headers = "".join(f"{header}: {value}\r\n" for value in ("ä", "\U0001f511"))
+    said = b"HTTP/1.1 200 OK\r\n" + headers.encode() + b"X: \xff\r\nContent-Length: %d\r\n\r\n" % len(GRANTED) + GRANTED
+    for bytes_of_header in (said, said.replace("ä".encode(), b"\xff")):
+        with RawServer(saying(bytes_of_header)) as server:
+            assert isinstance(ask_once(base_url=server.base_url), AccessToken)
+
+
 @pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
 def test_one_byte_more_is_not(ask_once: AskOnce, status: str) -> None:
     """Somebody else answers."""

@@ -2,7 +2,7 @@
 
 import pytest
 from asking import AskOnce
-from raw_server import everything_about
+from raw_server import RawServer, answer, everything_about, saying
 
 from daxko_auth.facts.errors import TokenResponseInvalid
 from daxko_auth.sandbox import Sandbox
@@ -35,3 +35,11 @@ def test_no_second_request_is_made_and_the_target_is_named(
     assert f"redirects ({status}) to {named}, which is not followed" in str(outcome)
     assert "canary" not in everything_about(outcome)
     assert len(sandbox.log) == 1
+
+
+def test_a_location_of_other_letters_is_no_url(ask_once: AskOnce) -> None:
+    """The zone of an IPv6 address may hold any letter, and httpx takes it; there is no such host."""
+    with RawServer(saying(answer(b"", "302 Found", Location="http://[::1%ä]/"))) as server:
+        outcome = ask_once(base_url=server.base_url)
+    assert type(outcome) is TokenResponseInvalid
+    assert "redirects (302) to an address that is not a URL, which is not followed" in str(outcome)
