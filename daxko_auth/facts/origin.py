@@ -18,6 +18,7 @@ from daxko_auth.facts.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
 # What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
 _HOST: Final = re.compile(r"[a-z0-9._:-]*[a-z0-9]\.?", re.ASCII)
 _PORTS: Final = range(1, 65_536)
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 # A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
 _LONGEST_SHOWN: Final = 300
 
@@ -28,7 +29,8 @@ class Origin:
 
     base_url: str
     _scheme: str = field(repr=False)
-    _netloc: bytes = field(repr=False)
+    # With and without the default port: httpx drops ":443", but not of "HTTPS://api.daxko.com:443".
+    _netlocs: frozenset[bytes] = field(repr=False)
 
     @classmethod
     def of(cls, base_url: str, *, setting: str = "base_url") -> "Origin":
@@ -42,7 +44,7 @@ class Origin:
             url = httpx.URL(base_url.strip().rstrip("/"))
             # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
             host = url.raw_host.decode("ascii")
-        except (httpx.InvalidURL, AttributeError, TypeError):
+        except (httpx.InvalidURL, UnicodeError, AttributeError, TypeError):
             url, host = httpx.URL(), ""
         if (
             not _HOST.fullmatch(host)
@@ -76,11 +78,13 @@ class Origin:
                 f"http://127.0.0.1:8700 (the sandbox) may be http. Write https://{_bracketed(host)}"
             )
             raise CredentialsError(msg)
-        return cls(f"{url.scheme}://{url.netloc.decode('ascii')}", url.scheme, url.netloc)
+        host, default = _bracketed(host), _DEFAULT_PORTS[url.scheme]
+        netlocs = [host, f"{host}:{default}"] if url.port in {None, default} else [f"{host}:{url.port}"]
+        return cls(f"{url.scheme}://{netlocs[0]}", url.scheme, frozenset(netloc.encode() for netloc in netlocs))
 
     def admits(self, url: httpx.URL) -> bool:
         """Whether `url` has this scheme, host and port, and so may be sent a bearer token."""
-        return url.netloc == self._netloc and url.scheme == self._scheme
+        return url.netloc in self._netlocs and url.scheme == self._scheme
 
     def require(self, url: httpx.URL) -> None:
         """
@@ -89,7 +93,7 @@ class Origin:
         Raises:
             UntrustedOriginError: naming that origin; nothing was sent.
         """
-        if url.netloc != self._netloc or url.scheme != self._scheme:
+        if url.netloc not in self._netlocs or url.scheme != self._scheme:
             raise UntrustedOriginError(f"the access token stays with {self.base_url}; {self._why_not(url)}")
 
     def _why_not(self, url: httpx.URL) -> str:

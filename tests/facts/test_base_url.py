@@ -15,6 +15,7 @@ from daxko_auth.facts.origin import Origin
         (" https://api.daxko.com\n", "https://api.daxko.com"),
         ("HTTPS://API.Daxko.COM", "https://api.daxko.com"),
         ("https://api.daxko.com:443", "https://api.daxko.com"),
+        ("HTTPS://api.daxko.com:443", "https://api.daxko.com"),
         ("https://api.daxko.com:8443/", "https://api.daxko.com:8443"),
         ("https://api.daxko.com?", "https://api.daxko.com"),
         ("https://api.daxko.com#", "https://api.daxko.com"),
@@ -27,6 +28,7 @@ from daxko_auth.facts.origin import Origin
         ("http://127.8.9.10:1", "http://127.8.9.10:1"),
         ("http://[::1]:8700", "http://[::1]:8700"),
         ("http://LOCALHOST:80", "http://localhost"),
+        ("HTTP://[::1]:80", "http://[::1]"),
     ],
 )
 def test_an_origin_is_taken_in_its_normal_form(written: str, origin: str) -> None:
@@ -63,6 +65,7 @@ REFUSED: list[tuple[object, str]] = [
     ("https://api%2edaxko.com", NOT_A_URL),
     ("https://api.dax\nko.com", NOT_A_URL),
     ("https://*.daxko.com", NOT_A_URL),
+    ("https://[::1%\x80]", NOT_A_URL),
     ("https://api.daxko.com/v3", NOT_AN_ORIGIN),
     ("https://api.daxko.com/v3/", NOT_AN_ORIGIN),
     ("https://api.daxko.com/v3/v3/partners/oauth2/token", NOT_AN_ORIGIN),

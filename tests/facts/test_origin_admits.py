@@ -18,6 +18,7 @@ DAXKO = Origin.of("https://api.daxko.com")
         "https://api.daxko.com:443/v3",
         "https://API.DAXKO.COM/v3",
         "HTTPS://api.daxko.com/v3",
+        "HTTPS://api.daxko.com:443/v3",
         "https://api。daxko.com/v3",
         "https://somebody:something@api.daxko.com/v3",
         "https://evil.example@api.daxko.com/v3",
