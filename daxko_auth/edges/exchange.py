@@ -5,6 +5,7 @@ The only importer of generated code for that endpoint. What went wrong is return
 a traceback from in here would hold the form and the answer. Nothing is retried or remembered.
 """
 
+import codecs
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from daxko_auth.edges.transports import BorrowedTransport, CappedTransport, Line
 from daxko_auth.edges.trouble import Trouble, what_happened
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
+from daxko_auth.facts.fork import no_fork
 from daxko_auth.facts.log import Seldom, log
 from daxko_auth.facts.origin import Origin
 from daxko_auth.facts.scope import ClientScope
@@ -79,19 +81,25 @@ class Exchange:
 
     def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
         # Imported with the first request: a program that only reads tokens never needs it.
-        from daxko_api.api.partners import request_access_token  # noqa: PLC0415
-        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
-        from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
+        with no_fork():
+            from daxko_api.api.partners import request_access_token  # noqa: PLC0415
+            from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
+            from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
+
+            # With the first of these httpx imports its engine; with the first host name, Python this.
+            transport = self._open_transport()
+            codecs.lookup("idna")
 
         with AuthenticatedClient(
             base_url=self._origin.base_url,
-            headers={"Accept": ACCEPT},
+            # Closed afterwards: the next token may be a day away, and a forked process must not share the connection.
+            headers={"Accept": ACCEPT, "Connection": "close"},
             timeout=httpx.Timeout(timeout),
             follow_redirects=False,
             raise_on_unexpected_status=False,
             httpx_args={
                 "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(self._open_transport(), seconds=timeout, line=line),
+                "transport": CappedTransport(transport, seconds=timeout, line=line),
             },
         ) as api:
             response = request_access_token.sync_detailed(

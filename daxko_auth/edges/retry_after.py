@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from daxko_auth.facts.fork import no_fork
+
 _SECONDS: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # The three forms of an HTTP-date; dateutil alone would find a date in almost anything, in any time zone.
 _HTTP_DATE: Final = re.compile(
@@ -34,7 +36,8 @@ def http_date_of(value: str | None) -> datetime | None:
     if value is None or not _HTTP_DATE.fullmatch(value):
         return None
     # Imported where a date is really read: most programs never meet one.
-    from dateutil.parser import parse  # noqa: PLC0415
+    with no_fork():
+        from dateutil.parser import parse  # noqa: PLC0415
 
     try:
         return parse(value, ignoretz=True).replace(tzinfo=UTC)

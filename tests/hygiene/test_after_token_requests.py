@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import anyio
+import httpx
 import pytest
 from inventory import nothing_left_behind, tasks_now
 from raw_server import Behaviour, RawServer, answer, dripping, pouring, resetting, saying
@@ -89,6 +90,19 @@ def test_requests_that_succeed_leave_nothing_behind(sandbox: Sandbox, source: To
         for _ in range(TIMES):
             source.reject(ask(source, 9999))
     assert sandbox.token_requests() == TIMES + 1
+
+
+def test_a_transport_that_is_lent_keeps_no_connection_for_the_next_token(
+    sandbox: Sandbox, credentials: ApiCredentials
+) -> None:
+    """The next may be a day away; meanwhile the connection would stay half closed, or be shared by forked processes."""
+    with (
+        httpx.HTTPTransport() as lent,
+        TokenSource(credentials, sandbox.base_url, http=lent) as source,
+        nothing_left_behind(),
+    ):
+        source.warm([9999, 1234])
+        land_all(source)
 
 
 def test_renewals_that_fail_behind_their_callers_leave_nothing_behind(
