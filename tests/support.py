@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,20 @@ def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
     slot = source._slots.get(scope)
     flight = slot.flight if slot else None
     return sum(map(len, flight._waiting.values())) if flight else 0
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """Fork, run `check` in the child, and return whether it came back true."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if check() else 1
+        except BaseException:  # noqa: BLE001 - whatever it is, the child ends here
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def need(tool: str) -> None:

@@ -70,7 +70,7 @@ class Daxko:
             CredentialsError: the scope, the base URL or the source does not fit.
         """
         source = _source_for(credentials, base_url, source)
-        transport = OwnedTransport(new_transport(source.origin), source.origin)
+        transport = OwnedTransport(new_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
 
@@ -165,7 +165,7 @@ class AsyncDaxko:
     ) -> None:
         """Prepare as `Daxko` does, from the same arguments."""
         source = _source_for(credentials, base_url, source)
-        transport = AsyncOwnedTransport(new_async_transport(source.origin), source.origin)
+        transport = AsyncOwnedTransport(new_async_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
 

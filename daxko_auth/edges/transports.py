@@ -4,12 +4,14 @@ Transports around transports: one that ends, one that is lent, one that reads no
 
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+import warnings
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 import httpx
 
+from daxko_auth.facts.fork import reset_after_fork
 from daxko_auth.facts.origin import Origin
 
 #: A token response has some hundred bytes; more than this is not read.
@@ -31,9 +33,11 @@ class OwnedTransport(httpx.BaseTransport):
     The last gate on the way out: no `Authorization` passes it but to `origin`.
     """
 
-    def __init__(self, transport: httpx.BaseTransport, origin: Origin) -> None:
-        self._transport: httpx.BaseTransport | None = transport
+    def __init__(self, make: Callable[[Origin], httpx.BaseTransport], origin: Origin) -> None:
+        self._make = make
         self._origin = origin
+        self._transport: httpx.BaseTransport | None = make(origin)
+        reset_after_fork(self)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
@@ -48,13 +52,21 @@ class OwnedTransport(httpx.BaseTransport):
         if transport is not None:
             transport.close()
 
+    def after_fork_in_child(self) -> None:
+        """Begin anew: two processes that send over one connection get each other's answers."""
+        if self._transport is not None:
+            with _left_to_the_parent():
+                self._transport = self._make(self._origin)
+
 
 class AsyncOwnedTransport(httpx.AsyncBaseTransport):
     """The same for asyncio and trio."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, origin: Origin) -> None:
-        self._transport: httpx.AsyncBaseTransport | None = transport
+    def __init__(self, make: Callable[[Origin], httpx.AsyncBaseTransport], origin: Origin) -> None:
+        self._make = make
         self._origin = origin
+        self._transport: httpx.AsyncBaseTransport | None = make(origin)
+        reset_after_fork(self)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
@@ -68,6 +80,21 @@ class AsyncOwnedTransport(httpx.AsyncBaseTransport):
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the connections are the parent's, and so is the event loop they belong to."""
+        if self._transport is not None:
+            with _left_to_the_parent():
+                self._transport = self._make(self._origin)
+
+
+@contextmanager
+def _left_to_the_parent() -> Generator[None, None, None]:
+    # Not closed but forgotten: closing takes locks that a thread of the parent may hold, and speaks to an event
+    # loop that the parent watches. Python then closes this process's copies, and need not complain.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
 
 
 def _keep_home(request: httpx.Request, origin: Origin) -> None:

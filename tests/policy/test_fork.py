@@ -1,9 +1,9 @@
 """After `os.fork`: what a child process of a prefork server starts with."""
 
-import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+from support import in_child
 
 from daxko_auth import (
     TokenRequestError,
@@ -12,23 +12,11 @@ from daxko_auth import (
 from daxko_auth.sandbox import Sandbox
 
 
-def _in_child(check: Callable[[], bool]) -> bool:
-    """Fork, run `check` in the child, and return whether it came back true."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = 0 if check() else 1
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
 def test_a_child_process_keeps_the_tokens_and_asks_for_none(sandbox: Sandbox, source: TokenSource) -> None:
     """`gunicorn --preload`: what the parent has asked for is good in every worker."""
     token = source.token(9999)
 
-    assert _in_child(lambda: source.token(9999) == token)
+    assert in_child(lambda: source.token(9999) == token)
     assert sandbox.token_requests() == 1
 
 
@@ -41,7 +29,7 @@ def test_a_child_forked_during_a_renewal_asks_for_itself(sandbox: Sandbox, sourc
         with source._lock, source._slots[9999]._lock:
             releaser = threading.Timer(0.05, sandbox.release)
             releaser.start()
-            assert _in_child(lambda: source.token(9999).scope.client_id == 9999)
+            assert in_child(lambda: source.token(9999).scope.client_id == 9999)
         releaser.join()
         assert waiting.result()
     assert sandbox.token_requests() == 2
@@ -58,4 +46,4 @@ def test_a_child_of_a_closed_source_has_a_closed_source(source: TokenSource) -> 
             return True
         return False
 
-    assert _in_child(is_closed)
+    assert in_child(is_closed)

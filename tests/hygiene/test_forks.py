@@ -1,0 +1,223 @@
+"""After `os.fork`, wherever it happens: the child has connections of its own, and waits for nothing of its parent's."""
+
+import asyncio
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from inventory import held_now
+from support import in_child, land_all
+
+from daxko_auth import ApiCredentials, AsyncDaxko, Daxko, MemoryStore, TokenSource
+from daxko_auth.sandbox import Sandbox
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
+    # From Python 3.12 on. That is what these tests are about.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def line_of(response: httpx.Response) -> Any:
+    """Return this side's address of the connection that an answer came over."""
+    return response.extensions["network_stream"].get_extra_info("client_addr")
+
+
+def test_a_child_opens_connections_of_its_own_and_leaves_its_parents_alone(
+    sandbox: Sandbox, source: TokenSource
+) -> None:
+    """Two processes that send over one connection get each other's answers: another customer's, perhaps."""
+    with Daxko(source.credentials, 9999, source=source) as daxko, daxko.for_scope(1234) as sibling:
+        line = line_of(daxko.http.get("/v3/x"))
+
+        def differs() -> bool:
+            open_before = held_now()["open socket"]
+            lines = {line_of(daxko.http.get("/v3/x")), line_of(sibling.http.get("/v3/x"))}
+            daxko.member_token("member_name", "member_password")
+            assert line_of(daxko.http.get("/v3/x")) in lines, "its own is kept and reused"
+            return len(lines) == 1 and line not in lines and held_now()["open socket"] == open_before + 1
+
+        assert in_child(differs)
+        assert in_child(differs), "a second worker, too"
+        assert line_of(daxko.http.get("/v3/x")) == line, "the parent's is as good as before"
+
+
+def test_a_child_keeps_no_copy_of_its_parents_idle_connections(sandbox: Sandbox, source: TokenSource) -> None:
+    """A copy would keep the connection open when the parent has closed it."""
+    with Daxko(source.credentials, 9999, source=source) as daxko:
+        daxko.http.get("/v3/x")
+        before = held_now()["open socket"]
+        assert in_child(lambda: held_now()["open socket"] == before - 1)
+
+
+def test_a_child_of_an_async_program_has_a_loop_and_connections_of_its_own(
+    sandbox: Sandbox, source: TokenSource
+) -> None:
+    """The parent's connections belong to an event loop that does not run in the child."""
+
+    async def main() -> None:
+        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+
+            async def call() -> Any:
+                return line_of(await daxko.http.get("/v3/x"))
+
+            line = await call()
+            # From a thread, because the child cannot run a second loop inside this one.
+            assert await asyncio.to_thread(in_child, lambda: asyncio.run(call()) != line)
+            assert await call() == line, "the parent's is as good as before"
+
+    asyncio.run(main())
+
+
+def test_what_was_closed_before_is_closed_in_the_child(sandbox: Sandbox, source: TokenSource) -> None:
+    """A fork is no way back."""
+    daxko = Daxko(source.credentials, 9999, source=source)
+    adaxko = AsyncDaxko(source.credentials, 9999, source=source)
+    daxko.close()
+    anyio.run(adaxko.aclose)
+
+    def is_closed() -> bool:
+        with pytest.raises(RuntimeError, match="closed"):
+            daxko.http.get("/v3/x")
+        with pytest.raises(RuntimeError, match="closed"):
+            anyio.run(adaxko.http.get, "/v3/x")
+        return True
+
+    source.token(9999)
+    assert in_child(is_closed)
+
+
+def test_many_children_and_their_parent_each_get_their_own_answers(sandbox: Sandbox, source: TokenSource) -> None:
+    """A prefork server at work: one object made before the forks, used by everybody at once."""
+    ready, started = os.pipe(), os.pipe()
+    with Daxko(source.credentials, 9999, source=source) as daxko, ThreadPoolExecutor(6) as pool:
+        daxko.http.get("/v3/x")
+
+        def asks(name: str) -> bool:
+            paths = [f"/v3/{name}/{number}" for number in range(25)]
+            return all(daxko.http.get(path).json()["path"] == path for path in paths)
+
+        def waits_and_asks(number: int) -> bool:
+            os.write(ready[1], b"!")
+            os.close(started[1])
+            os.read(started[0], 1)  # returns when the last of us has closed the other end
+            return asks(f"child-{number}")
+
+        children = [pool.submit(in_child, lambda number=number: waits_and_asks(number)) for number in range(6)]
+        for _ in children:
+            os.read(ready[0], 1)
+        os.close(started[1])
+        assert asks("parent")
+        assert all(child.result() for child in children)
+    for number in (*ready, started[0]):
+        os.close(number)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_child_forked_from_another_thread_with_everything_under_way(
+    sandbox: Sandbox, credentials: ApiCredentials
+) -> None:
+    """Renewals, a member's login and a call hang in the parent; the child has nothing to do with any of them."""
+    with (
+        TokenSource(credentials, sandbox.base_url, store=MemoryStore()) as source,
+        Daxko(credentials, 9999, source=source) as daxko,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        daxko.http.get("/v3/x")
+        for where in ("partner", "member", "resource"):
+            sandbox.hold(where=where)  # type: ignore[arg-type]
+        hanging = [
+            pool.submit(source.token, 1234),
+            pool.submit(anyio.run, source.atoken, 1234),
+            pool.submit(daxko.http.get, "/v3/hanging"),
+            pool.submit(daxko.member_token, "member_name", "member_password"),
+        ]
+        sandbox.wait_for(lambda log: sum(arrival.status is None for arrival in log) == 3)
+
+        def gets_everything() -> bool:
+            with Daxko(credentials, 1234, source=source) as other:
+                return (
+                    source.token(1234).scope.client_id == 1234
+                    and other.http.get("/v3/x").json()["client_id"] == 1234
+                    and daxko.http.get("/v3/x").json()["client_id"] == 9999
+                    and bool(daxko.member_token("member_name", "member_password"))
+                    and bool(anyio.run(source.atoken, 9999))
+                )
+
+        forking = threading.Thread(target=lambda: outcomes.append(in_child(gets_everything)))
+        outcomes: list[bool] = []
+        forking.start()
+        # The child's own requests arrive, and are let go together with the parent's.
+        sandbox.wait_for_token_requests(2, 1234)
+        for where in ("partner", "member", "resource"):
+            sandbox.release(where=where)  # type: ignore[arg-type]
+        forking.join()
+        assert outcomes == [True]
+        assert all(future.result(timeout=10) for future in hanging)
+        land_all(source)
+    assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 2)
+
+
+DURING_AN_IMPORT = """
+import os, signal, sys, threading
+from daxko_auth import ApiCredentials, TokenSource
+from daxko_auth.edges.retry_after import http_date_of
+
+source = TokenSource(ApiCredentials.from_env())
+importing, never = threading.Event(), threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            importing.set()
+            never.wait(0.2)
+
+def use():
+    return {use}
+
+assert {module!r} not in sys.modules
+sys.meta_path.insert(0, Slow())
+using = threading.Thread(target=use)
+using.start()
+importing.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(4)
+    # New threads are given the numbers of the parent's, and with them the locks that those held, by luck.
+    for _ in range(8):
+        threading.Thread(target=never.wait, daemon=True).start()
+    os._exit(0 if use() else 1)
+using.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("daxko_api.client", "source.token(9999)"),
+        ("httpcore", "source.token(9999)"),
+        ("certifi", "source.token(9999)"),
+        ("encodings.idna", "source.token(9999)"),
+        ("dateutil.parser", "http_date_of('Fri, 02 Jan 2026 03:04:05 GMT')"),
+    ],
+)
+def test_a_fork_waits_for_an_import_that_the_first_request_makes(sandbox: Sandbox, module: str, use: str) -> None:
+    """A module half imported is locked in the child for ever; a server that warms up while it forks would hang."""
+    settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
+    ran = subprocess.run(  # noqa: S603 - our own lines
+        [sys.executable, "-c", DURING_AN_IMPORT.format(module=module, use=use)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **settings},
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
