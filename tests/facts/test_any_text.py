@@ -93,6 +93,7 @@ def test_what_is_no_text_is_refused_by_its_type(value: object, place: int) -> No
     assert taken(lambda: ApiCredentials(*given_three)) is None  # type: ignore[arg-type]
 
 
+@pytest.mark.shows_secrets("files")
 @given(content=CONTENTS, name=st.sampled_from(SETTINGS))
 def test_a_file_of_any_bytes_is_a_credential_or_a_refusal_that_quotes_none(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str

@@ -119,9 +119,9 @@ def test_importing_the_library_imports_nobody_else() -> None:
 ADDRESS = re.compile(
     r"""https?://[^\s"'<>]+\.(?:whl|tar\.gz|tar\.bz2|tgz|zip)\b
     |--(?:extra-)?index-url\b
-    |--find-links\b
-    |--trusted-host\b
-    |--hash[= ]
+    |--find-link[s]
+    |--trusted-hos[t]
+    |--hash[=\ ]
     |^\s*"?(?:url|resolved|registry)"?\s*[=:]\s*"?https?://
     |^\s*source\s*=\s*\{""",
     re.VERBOSE | re.MULTILINE,
