@@ -1,19 +1,16 @@
 """docs/reliability.md: every case once, in order, with a promise, and with tests that exist and run."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+from named_tests import wrong_with
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "reliability.md"
 CASES = 57
 
 _ROW = re.compile(r"^\| *(\d+) *\|(.*)\|$", re.MULTILINE)
-# [doors/test_daxko.py::test_name](../tests/doors/test_daxko.py)
-_LINK = re.compile(r"\[([\w/]+\.py)::([\w:]+)\]\(\.\./tests/([\w/]+\.py)\)")
-_NOT_RUN = frozenset({"skip", "xfail", "skipTest"})
 
 
 def complaints(page: str, tests: Path = PROJECT / "tests") -> list[str]:
@@ -27,63 +24,11 @@ def complaints(page: str, tests: Path = PROJECT / "tests") -> list[str]:
             found.append(f"{number}: a cell is empty, missing or too many")
             continue
         found += [
-            f"{number}: {what}" for entry in cells[2].split("<br>") if (what := _wrong_with(entry.strip(), tests))
+            f"{number}: {what}"
+            for entry in cells[2].split("<br>")
+            if (what := wrong_with(entry.strip(), tests, way="../tests/"))
         ]
     return found
-
-
-def _wrong_with(entry: str, tests: Path) -> str:
-    link = _LINK.fullmatch(entry)
-    if link is None:
-        return f"no link to a test: {entry}"
-    file, name, target = link.groups()
-    if file != target:
-        return f"the link of {entry} leads to another file"
-    if not (tests / file).is_file():
-        return f"there is no {file}"
-    tree = ast.parse((tests / file).read_text("utf-8"))
-    scope: ast.AST = tree
-    for part in name.split("::"):
-        if _is_not_run(scope):
-            return f"{file}::{name} is not run"
-        scope = next((node for node in ast.iter_child_nodes(scope) if part in _names(node)), ast.Pass())
-    if isinstance(scope, ast.Pass) or not name.rpartition(":")[2].startswith(("test", "Test")):
-        return f"there is no test {name} in {file}"
-    return f"{file}::{name} is not run" if _is_not_run(scope) else ""
-
-
-def _names(node: ast.AST) -> list[str]:
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.Assign(targets=targets):  # TestTokenLife = TokenLife.TestCase
-            return [target.id for target in targets if isinstance(target, ast.Name)]
-        case _:
-            return []
-
-
-def _is_not_run(scope: ast.AST) -> bool:
-    """Whether a test, or all of a class or a file, is skipped or expected to fail, whatever the machine."""
-    match scope:
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            # A call in the body that stands in no `if` skips, too.
-            calls = [node.value for node in scope.body if isinstance(node, ast.Expr)]
-            marks = [*scope.decorator_list, *(call for call in calls if isinstance(call, ast.Call))]
-        case ast.ClassDef():
-            marks = [*scope.decorator_list, *_pytestmark(scope)]
-        case ast.Module():
-            marks = _pytestmark(scope)
-        case _:
-            return False
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in _NOT_RUN and "pytest" in ast.unparse(node)
-        for mark in marks
-        for node in ast.walk(mark)
-    )
-
-
-def _pytestmark(scope: ast.Module | ast.ClassDef) -> list[ast.AST]:
-    return [node for node in scope.body if "pytestmark" in _names(node)]
 
 
 def test_the_table_is_whole_and_every_test_it_names_exists() -> None:
