@@ -40,12 +40,17 @@ def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str |
         return None
     if text in _CODES:
         return text
-    said = Secret(text)
+    said = Secret(_in_one_line(text))
     del text  # as long as there may be a secret in it, no traceback shows it
     # The longest first: one may be part of another, and the rest of that must not stay behind.
-    for secret in sorted(filter(None, secrets), key=lambda each: len(each.reveal()), reverse=True):
+    for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
         for spelling in _SPELLINGS:
-            said = Secret(said.reveal().replace(spelling(secret.reveal()), _MASK))
-    said = Secret(_TOKEN_SHAPE.sub(_MASK, said.reveal()))
-    quoted = " ".join("".join(char if char.isprintable() else " " for char in said.reveal()).split())
+            # In one line as well: a blank in a secret may have come back as a line break.
+            if _in_one_line(spelling(secret.reveal())):
+                said = Secret(said.reveal().replace(_in_one_line(spelling(secret.reveal())), _MASK))
+    quoted = _TOKEN_SHAPE.sub(_MASK, said.reveal())
     return (quoted if len(quoted) <= limit else quoted[: limit - 3] + "...") or None
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

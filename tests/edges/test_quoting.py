@@ -63,6 +63,13 @@ def test_a_secret_that_holds_another_is_masked_whole() -> None:
     assert quote("it was 12-abc-34 or abc", [long, short]) == "it was *** or ***"
 
 
+@pytest.mark.parametrize("between", [" ", "\n", "\t \r\n", "\x00\x01", "\u2028", "  "])
+def test_a_secret_that_was_broken_into_lines_is_masked(between: str) -> None:
+    """A page wraps its lines; put together again for our message, they would be the secret."""
+    assert quote(f"no: c4nary{between}wo/rd.", [Secret("c4nary wo/rd")]) == "no: ***."
+    assert quote("no: c4nary wo/rd.", [Secret(f" c4nary{between}wo/rd")]) == "no: ***."
+
+
 def test_a_blank_secret_masks_nothing() -> None:
     """A member without a password must not turn a message into asterisks."""
     assert quote("No member has this name.", [Secret("")]) == "No member has this name."
