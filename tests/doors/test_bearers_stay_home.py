@@ -273,7 +273,8 @@ FOREIGN: Final = [
     ("http://127.0.0.1%40127.0.0.2:<home>/v3/x", "http://127.0.0.1%40127.0.0.2:<home>"),
     ("http://127.0.0.1%2e:<home>/v3/x", "http://127.0.0.1%2e:<home>"),
     ("http://127.0.0.1%00.evil.example:<home>/v3/x", "http://127.0.0.1%00.evil.example:<home>"),
-    ("http://127.0.0.1\\.evil.example:<home>/v3/x", "http://127.0.0.1\\.evil.example:<home>"),
+    # How this is shown depends on the version of httpx.
+    ("http://127.0.0.1\\.evil.example:<home>/v3/x", "http://127.0.0.1"),
     ("http://" + "a" * 60_000 + ".example/v3/x", "http://aaa"),
 ]
 
