@@ -55,7 +55,7 @@ def issubclass_of_error(name: str) -> bool:
 
 def test_every_path_it_names_exists() -> None:
     """A reader follows them."""
-    for path in re.findall(r"`((?:scripts|openapi|tests|generated)/[\w./]*)`", README):
+    for path in re.findall(r"`((?:(?:scripts|openapi|tests|generated|docs)/[\w./]*)|[A-Z]+\.md)`", README):
         assert (PROJECT / path).exists(), path
 
 
