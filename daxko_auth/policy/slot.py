@@ -39,6 +39,7 @@ class Slot:
         "_hold_until",
         "_lock",
         "_policy",
+        "_refused_at",
         "_unreplayed_until",
         "held",
         "key",
@@ -59,6 +60,8 @@ class Slot:
         self._failure: TokenRequestError | None = None
         self._failed_at = _NEVER
         self._failures = 0
+        # When (wall time) a 401 last dropped the token held.
+        self._refused_at = _NEVER
         # Until when (monotonic) a 401 starts no renewal: after one that did not help, and
         # after a 401 whose call was not replayed, so that nobody knows whether it would help.
         self._hold_until = _NEVER
@@ -96,7 +99,8 @@ class Slot:
                 return held  # a late 401: the successor is here already
             if self._clock.monotonic() < self._hold_until:
                 return None
-            self.drop(token)
+            if self.drop(token):
+                self._refused_at = self._clock.wall()
             return self.board(launch)
 
     def settle(self, flight: Flight[Outcome], outcome: Outcome) -> bool:
@@ -141,9 +145,12 @@ class Slot:
         """Begin a hold if `token`, refused on a replay, is fresh; return whether a hold began that was not there."""
         with self._lock:
             now = self._clock.monotonic()
-            age = self._clock.wall() - (token.expires_at.timestamp() - token.expires_in)
-            if age > self._policy.hold:
-                # It was at hand long before the call: nothing was renewed that could have helped.
+            asked_for_at = token.expires_at.timestamp() - token.expires_in
+            # A datetime is exact to the microsecond.
+            before = asked_for_at < self._refused_at - 1e-6
+            if before or self._clock.wall() - asked_for_at > self._policy.hold:
+                # It was at hand long before the call, or under way already when the first was refused, and may
+                # have been taken back together with it: nothing was renewed that could have helped.
                 self.drop(token)
                 return False
             began = now >= self._hold_until

@@ -1,5 +1,7 @@
 """A token that a server refused: what is forgotten, what is renewed, and what never becomes a storm."""
 
+import threading
+import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -306,6 +308,43 @@ def test_a_token_long_at_hand_that_is_refused_too_starts_no_hold(
     assert third != second
     assert source.replacement_for(third) not in (None, third), "a 401 now renews at once"
     assert sandbox.token_requests() == 4
+
+
+def test_a_token_under_way_when_all_are_taken_back_starts_no_hold(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """A renewal happened to run behind when somebody revoked everything; the next token is as good as any."""
+    issued, arrives = threading.Event(), threading.Event()
+
+    class Delayed(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = super().handle_request(request)
+            if sandbox.token_requests() == 2:
+                response.read()
+                issued.set()
+                arrives.wait(10)
+            return response
+
+    with (
+        Delayed() as transport,
+        TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source,
+        httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers={"Accept": "*/*"}) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        source.token(9999)
+        clock.pass_time(0.76 * 86_400)
+        source.token(9999)
+        assert issued.wait(10)
+        clock.pass_time(1)
+        sandbox.revoke()
+        refused_twice = pool.submit(http.get, "/v3/x")
+        while source._slots[9999].held is not None:
+            time.sleep(0.001)
+        arrives.set()
+        assert refused_twice.result().status_code == 401
+
+        assert http.get("/v3/x").status_code == 200
+    assert sandbox.token_requests() == 3
 
 
 def test_a_late_401_during_a_hold_is_replayed_with_the_token_at_hand(sandbox: Sandbox, source: TokenSource) -> None:
