@@ -16,7 +16,8 @@ from daxko_auth.edges.member_login import LoginOutcome, MemberLogin, Refusal
 from daxko_auth.edges.transports import AsyncBorrowedTransport, AsyncOwnedTransport, BorrowedTransport, OwnedTransport
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import CredentialsError, MemberLoginRefused, TokenRefused
-from daxko_auth.facts.origin import Origin
+from daxko_auth.facts.half_made import also_half_made
+from daxko_auth.facts.origin import Origin, Unseen, unseen
 from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.secret import Secret, wrapped
 from daxko_auth.facts.tokens import AccessToken, MemberToken
@@ -69,7 +70,9 @@ class Daxko:
         Raises:
             CredentialsError: the scope, the base URL or the source does not fit.
         """
-        source = _source_for(credentials, base_url, source)
+        given = unseen(base_url)
+        del base_url  # see `unseen`
+        source = _source_for(credentials, given, source)
         transport = OwnedTransport(new_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
@@ -142,6 +145,7 @@ class Daxko:
     ) -> None:
         self.close()
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<Daxko for {self._scope} at {self._source.origin.base_url}>"
 
@@ -164,7 +168,9 @@ class AsyncDaxko:
         timeout: float | httpx.Timeout | None = DEFAULT_TIMEOUT,
     ) -> None:
         """Prepare as `Daxko` does, from the same arguments."""
-        source = _source_for(credentials, base_url, source)
+        given = unseen(base_url)
+        del base_url  # see `unseen`
+        source = _source_for(credentials, given, source)
         transport = AsyncOwnedTransport(new_async_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
@@ -228,11 +234,12 @@ class AsyncDaxko:
     ) -> None:
         await self.aclose()
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<AsyncDaxko for {self._scope} at {self._source.origin.base_url}>"
 
 
-def _source_for(credentials: ApiCredentials, base_url: str | None, source: TokenSource | None) -> TokenSource:
+def _source_for(credentials: ApiCredentials, base_url: Unseen, source: TokenSource | None) -> TokenSource:
     if source is None:
         origin = origin_of(base_url)
         key = (origin.base_url, credentials)

@@ -14,6 +14,7 @@ import httpx
 from daxko_auth.edges.member_login import Refusal, refusal_in
 from daxko_auth.edges.token_response import Answer
 from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.facts.half_made import also_half_made
 from daxko_auth.facts.log import log
 from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.tokens import AccessToken
@@ -112,6 +113,7 @@ class DaxkoAuth(httpx.Auth):
             _note(response, _FRESH_REFUSED)
             self._source.replacement_refused(replacement)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<DaxkoAuth for {self._scope} at {self._origin.base_url}>"
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _REFUSALS: Final = frozenset({400, 401, 403})
-_REDIRECTS: Final = range(300, 400)
 # Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
 _LARGEST_SKEW: Final = 60.0
 
@@ -122,8 +121,8 @@ class Exchange:
         self._compare_clocks(answer, sent_at)
         if is_unavailable(status):
             return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
-        if status in _REDIRECTS:
-            return self._invalid(scope, f"redirects ({status}) to {_host_of(answer)}, which is not followed", answer)
+        if answer.redirect is not None:
+            return self._invalid(scope, answer.redirect, answer)
         error = quote(answer.error, self._secrets, limit=64)
         if status in _REFUSALS or error is not None:
             return self._refused(scope, answer, error)
@@ -158,18 +157,20 @@ class Exchange:
         return f"{self._origin.base_url}{PARTNER_TOKEN_ENDPOINT.path}"
 
     def _unavailable(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+        wait = answer.retry_after if answer else None
         return TokenEndpointUnavailable(
             f"no access token for {scope}: {self._where} {what}. "
-            "Ask again later; if it lasts, check the network, DAXKO_BASE_URL and Daxko's status",
+            f"Ask again {f'in {wait:.0f} s' if wait else 'later'}; if it lasts, check the network, DAXKO_BASE_URL and "
+            "Daxko's status",
             scope=scope.wire,
             status_code=answer.status_code if answer else None,
             retryable=True,
-            retry_after=answer.retry_after if answer else None,
+            retry_after=wait,
         )
 
     def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
         description = quote(answer.error_description, self._secrets)
-        said = ": ".join(filter(None, (error, description))) or "no reason given"
+        said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
         return TokenRefused(
             f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said}). "
             f"Check the username, password and refresh token of account {self._credentials.username!r}, and that "
@@ -194,10 +195,3 @@ class Exchange:
             "Check the transport given as http=; if there is none, please report this",
             scope=scope.wire,
         )
-
-
-def _host_of(answer: Answer) -> str:
-    try:
-        return httpx.URL(answer.location or "").raw_host.decode("ascii") or "a path of the same host"
-    except (httpx.InvalidURL, UnicodeError):
-        return "an address that is not a URL"

@@ -132,10 +132,12 @@ class MemberLogin:
         if is_unavailable(status):
             what = f"answered {status} ({quote(answer.described, secrets)})"
             return self._failed(token, Trouble.UNAVAILABLE, what, answer)
+        if answer.redirect is not None:
+            return self._failed(token, Trouble.UNREADABLE, answer.redirect, answer)
         # Also a success that is none: 200 with an error in its body.
         if status in _REFUSALS or error is not None:
             description = quote(answer.error_description, secrets)
-            said = ": ".join(filter(None, (error, description))) or "no reason given"
+            said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
             return MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "
                 "Check the member's name and password; they are not those of the API account",

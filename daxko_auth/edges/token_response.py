@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol, cast
 
+import httpx
 from attrs import field, frozen
 
 from daxko_auth.edges.retry_after import http_date_of, retry_after_of
@@ -26,6 +27,7 @@ LONGEST_LIFE: Final = 30 * 86_400
 ASSUMED_LIFE: Final = 3_600
 
 _OK: Final = 200
+_REDIRECTS: Final = range(300, 400)
 # More seconds than any clock counts; keeps arithmetic with absurd numbers finite.
 _FOREVER: Final = 1e15
 _KNOWN_FIELDS: Final = frozenset({"access_token", "expires_in", "token_type"})
@@ -115,6 +117,17 @@ class Answer:
     def described(self) -> str:
         """The content type, and a page's title, not yet fit to be quoted. The rest may hold a token unlike any."""
         return f'{self.media_type}, titled "{self.page_title.reveal()}"' if self.page_title else self.media_type
+
+    @property
+    def redirect(self) -> str | None:
+        """The rest of a sentence that says where a redirect leads, by the host alone; None if it is none."""
+        if self.status_code not in _REDIRECTS:
+            return None
+        try:
+            host = httpx.URL(self.location or "").raw_host.decode("ascii") or "a path of the same host"
+        except (httpx.InvalidURL, UnicodeError):
+            host = "an address that is not a URL"
+        return f"redirects ({self.status_code}) to {host}, which is not followed"
 
     @property
     def error(self) -> object:

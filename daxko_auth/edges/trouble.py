@@ -38,10 +38,10 @@ def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trou
             return Trouble.UNEXPECTED, f"could not be asked ({name})"
         case httpx.RemoteProtocolError():
             # What was wrong; after a colon, the line of the answer that was.
-            reason = quote(str(error).partition(":")[0], secrets) or "no reason given"
+            reason = quote(str(error).partition(":")[0].rstrip("."), secrets) or "no reason given"
             return Trouble.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
-            reason = quote(str(error), secrets) or "no reason given"
+            reason = quote(str(error).rstrip("."), secrets) or "no reason given"
             return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"
         case _:
             return Trouble.UNEXPECTED, f"could not be asked ({name})"

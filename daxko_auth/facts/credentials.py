@@ -195,8 +195,8 @@ def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, 
     for what, name, value in (("username", username_name, username), ("password", password_name, password)):
         if looks_like_jwt(value):
             msg = (
-                f"{name} looks like a token (eyJ...); the refresh token belongs in {refresh_token_name}. Put the "
-                f"shorter string there that Daxko issued as {what}"
+                f"{name} looks like a token (eyJ...); the refresh token belongs in {refresh_token_name}. In {name}, "
+                f"put the shorter string that Daxko issued as {what}"
             )
             raise CredentialsError(msg)
     if refresh_token in (username, password):
@@ -227,10 +227,10 @@ def _check_text(name: str, value: Secret) -> None:
         msg = f"{name} is blank; set it to what Daxko issued with your API account"
         raise CredentialsError(msg)
     if _UNSEEN.search(value.reveal()):
-        msg = f"{name} holds a line break, a control character or an invisible one; copy it again, without"
+        msg = f"{name} holds a line break, a control character or an invisible one; copy it again without it"
         raise CredentialsError(msg)
     if value.reveal() != value.reveal().strip():
-        msg = f"{name} begins or ends with white space; copy it again, without"
+        msg = f"{name} begins or ends with white space; copy it again without it"
         raise CredentialsError(msg)
     try:
         value.reveal().encode()

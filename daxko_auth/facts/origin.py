@@ -13,6 +13,7 @@ import httpx
 from attrs import field, frozen
 
 from daxko_auth.facts.errors import CredentialsError, UntrustedOriginError
+from daxko_auth.facts.secret import Secret, wrapped
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
 
 # What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
@@ -21,6 +22,9 @@ _PORTS: Final = range(1, 65_536)
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 # A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
 _LONGEST_SHOWN: Final = 300
+
+#: A base URL that is not shown; None if there is none, or its type if it is no string.
+Unseen = Secret | type | None
 
 
 @frozen
@@ -33,54 +37,19 @@ class Origin:
     _netlocs: frozenset[bytes] = field(repr=False)
 
     @classmethod
-    def of(cls, base_url: str, *, setting: str = "base_url") -> "Origin":
+    def of(cls, base_url: "str | Unseen", *, setting: str = "base_url") -> "Origin":
         """
         Judge a base URL; `setting` is its name in messages.
 
         Raises:
             CredentialsError: not an https origin (nor http to loopback), or more than an origin.
         """
-        try:
-            url = httpx.URL(base_url.strip().rstrip("/"))
-            # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
-            host = url.raw_host.decode("ascii")
-        except (httpx.InvalidURL, UnicodeError, AttributeError, TypeError):
-            url, host = httpx.URL(), ""
-        if (
-            not _HOST.fullmatch(host)
-            or not (url.port is None or url.port in _PORTS)
-            or url.scheme not in {"http", "https"}
-        ):
-            msg = f"{setting} is not a URL such as {DEFAULT_BASE_URL}. Write scheme and host, and a port if it has one"
-            raise CredentialsError(msg)
-        # From here on only the host is quoted: userinfo, path and query may hold a secret.
-        if url.userinfo:
-            msg = (
-                f"{setting} holds a user name or password; write https://{_bracketed(host)} "
-                "and pass ApiCredentials instead"
-            )
-            raise CredentialsError(msg)
-        if host.removesuffix(".") == PARTNERS_API_HOST:
-            msg = (
-                f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
-                f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}. Write that instead"
-            )
-            raise CredentialsError(msg)
-        if url.path not in {"", "/"} or url.query or url.fragment:
-            msg = (
-                f"{setting} is more than an origin; write {url.scheme}://{url.netloc.decode('ascii')} "
-                'without a path (the endpoints already begin with "/v3"), query or fragment'
-            )
-            raise CredentialsError(msg)
-        if url.scheme == "http" and not is_loopback(host):
-            msg = (
-                f"{setting} would send credentials to {host} over plain http, and only a loopback address such as "
-                f"http://127.0.0.1:8700 (the sandbox) may be http. Write https://{_bracketed(host)}"
-            )
-            raise CredentialsError(msg)
-        host, default = _bracketed(host), _DEFAULT_PORTS[url.scheme]
-        netlocs = [host, f"{host}:{default}"] if url.port in {None, default} else [f"{host}:{url.port}"]
-        return cls(f"{url.scheme}://{netlocs[0]}", url.scheme, frozenset(netloc.encode() for netloc in netlocs))
+        given = unseen(base_url)
+        del base_url  # see `unseen`
+        judged = _judged(given, setting)
+        if isinstance(judged, CredentialsError):
+            raise judged
+        return judged
 
     def admits(self, url: httpx.URL) -> bool:
         """Whether `url` has this scheme, host and port, and so may be sent a bearer token."""
@@ -109,6 +78,47 @@ class Origin:
             f"this request goes to {target} and was not sent. Use an httpx client without DaxkoAuth for other "
             "servers, or pass that as base_url= if it is your Daxko origin"
         )
+
+
+def unseen(base_url: str | Unseen) -> Unseen:
+    """Return a base URL as a traceback may show it among its locals: it may hold a password, or be one by mistake."""
+    return base_url if base_url is None or isinstance(base_url, type) else wrapped(base_url)
+
+
+def _judged(given: Unseen, setting: str) -> Origin | CredentialsError:
+    try:
+        url = httpx.URL(given.reveal().strip().rstrip("/") if isinstance(given, Secret) else "")
+        # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
+        host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        url, host = httpx.URL(), ""
+    if not _HOST.fullmatch(host) or not (url.port is None or url.port in _PORTS) or url.scheme not in {"http", "https"}:
+        return CredentialsError(
+            f"{setting} is not a URL such as {DEFAULT_BASE_URL}. Write scheme and host, and a port if it has one"
+        )
+    # From here on only the host is quoted: userinfo, path and query may hold a secret.
+    if url.userinfo:
+        return CredentialsError(
+            f"{setting} holds a user name or password; write https://{_bracketed(host)} and pass ApiCredentials instead"
+        )
+    if host.removesuffix(".") == PARTNERS_API_HOST:
+        return CredentialsError(
+            f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
+            f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}. Write that instead"
+        )
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        return CredentialsError(
+            f"{setting} is more than an origin; write {url.scheme}://{url.netloc.decode('ascii')} "
+            'without a path (the endpoints already begin with "/v3"), query or fragment'
+        )
+    if url.scheme == "http" and not is_loopback(host):
+        return CredentialsError(
+            f"{setting} would send credentials to {host} over plain http, and only a loopback address such as "
+            f"http://127.0.0.1:8700 (the sandbox) may be http. Write https://{_bracketed(host)}"
+        )
+    host, default = _bracketed(host), _DEFAULT_PORTS[url.scheme]
+    netlocs = [host, f"{host}:{default}"] if url.port in {None, default} else [f"{host}:{url.port}"]
+    return Origin(f"{url.scheme}://{netlocs[0]}", url.scheme, frozenset(netloc.encode() for netloc in netlocs))
 
 
 def is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.facts.half_made import also_half_made
 from daxko_auth.facts.vendor import SCOPE_PREFIX
 
 # Numbers as Daxko issues them: no sign, no leading zero, no more digits than a 64-bit integer has.
@@ -49,7 +50,7 @@ def _kind_of(written: object) -> str:
     return f"a value of type {type(written).__name__}"
 
 
-@frozen(init=False)
+@frozen(init=False, repr=False)
 class ClientScope:
     """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
 
@@ -84,6 +85,10 @@ class ClientScope:
 
     def __str__(self) -> str:
         return self.wire
+
+    @also_half_made
+    def __repr__(self) -> str:
+        return f"ClientScope(client_id={self.client_id})"
 
 
 #: What every public function that asks for a scope takes.

@@ -40,7 +40,7 @@ class Secret:
         # First of all, so that a traceback that shows locals finds a secret it can print.
         object.__setattr__(self, "_value", value if isinstance(value, str) else "")  # pyright: ignore[reportUnnecessaryIsInstance] - see below
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
-            msg = f"a secret is a string, not {type(value).__name__}"
+            msg = f"a secret is a string, not {type(value).__name__}; decode it first"
             # It may be the secret as bytes, and a traceback may show locals.
             del value
             raise TypeError(msg)

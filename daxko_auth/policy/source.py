@@ -19,8 +19,9 @@ from daxko_auth.edges.exchange import Exchange
 from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
 from daxko_auth.facts.fork import reset_after_fork
+from daxko_auth.facts.half_made import also_half_made
 from daxko_auth.facts.log import log
-from daxko_auth.facts.origin import Origin
+from daxko_auth.facts.origin import Origin, Unseen, unseen
 from daxko_auth.facts.scope import ClientScope, ScopeLike
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
@@ -76,15 +77,19 @@ class TokenSource:
             CredentialsError: the base URL is not an https origin.
             TypeError: `credentials` or `http` is something else.
         """
+        given = unseen(base_url)
+        del base_url  # see `unseen`
         if not isinstance(credentials, ApiCredentials):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
-            msg = f"credentials are ApiCredentials, not {type(credentials).__name__}; use ApiCredentials.from_env()"
+            kind = type(credentials).__name__
+            del credentials  # it may be the bare password
+            msg = f"credentials are ApiCredentials, not {kind}; use ApiCredentials.from_env()"
             raise TypeError(msg)
         if http is not None and not isinstance(http, httpx.BaseTransport):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
             kind = f"{type(http).__module__}.{type(http).__qualname__}"
-            msg = f"http is an httpx.BaseTransport, such as httpx.HTTPTransport(proxy=...), not {kind}"
+            msg = f"http is an httpx.BaseTransport, not {kind}; pass one, such as httpx.HTTPTransport(proxy=...)"
             raise TypeError(msg)
         self._credentials = credentials
-        self._origin = origin_of(base_url)
+        self._origin = origin_of(given)
         self._policy = policy or RenewalPolicy()
         self._clock = clock
         self._closing = threading.Event()
@@ -147,7 +152,7 @@ class TokenSource:
         if not isinstance(token, AccessToken):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
             kind = type(token).__name__
             del token  # it may be the bare string, which a traceback must not show
-            msg = f"reject takes the AccessToken that token() returned, not {kind}"
+            msg = f"reject takes the AccessToken that token() returned, not {kind}; pass that"
             raise TypeError(msg)
         if not self._closing.is_set():
             self._slot_of(token.scope).drop(token)
@@ -262,6 +267,7 @@ class TokenSource:
         )
         raise TypeError(msg)
 
+    @also_half_made
     def __repr__(self) -> str:
         return f"<TokenSource for {self._credentials.username!r} at {self._origin.base_url}>"
 
@@ -325,16 +331,18 @@ class TokenSource:
         return _closed_error(scope) if self._closing.is_set() else None
 
 
-def origin_of(base_url: str | None) -> Origin:
+def origin_of(base_url: str | Unseen) -> Origin:
     """
     Judge the base URL that was passed, or the environment's, or take the vendor's.
 
     Raises:
         CredentialsError: naming the setting.
     """
-    if base_url is not None:
-        return Origin.of(base_url)
-    from_env = base_url_from_env()
+    given = unseen(base_url)
+    del base_url  # see `unseen`
+    if given is not None:
+        return Origin.of(given)
+    from_env = unseen(base_url_from_env())
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
 
 
