@@ -121,14 +121,12 @@ class Slot:
             self._failures += 1
             return usable
 
-    def drop(self, token: AccessToken) -> bool:
-        """Forget exactly this token, and say whether it was held."""
+    def drop(self, token: AccessToken) -> None:
+        """Forget exactly this token."""
         with self._lock:
             self._bury(token)
-            if self.held is None or self.held.token != token:
-                return False
-            self.held = None
-            return True
+            if self.held is not None and self.held.token == token:
+                self.held = None
 
     def drop_without_replay(self, token: AccessToken) -> bool:
         """Forget exactly this token, at most once per hold; say whether the next caller gets another."""

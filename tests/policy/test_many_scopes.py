@@ -96,3 +96,16 @@ def test_a_pause_that_daxko_asks_for_is_the_accounts(sandbox: Sandbox, source: T
 
     clock.pass_time(31)
     assert source.token(1234)
+
+
+def test_a_renewal_is_known_by_its_thread_and_ends_with_the_program(sandbox: Sandbox, source: TokenSource) -> None:
+    """Who dumps the threads of a program that hangs sees whose they are; and none of them keeps it from ending."""
+    with ThreadPoolExecutor(1) as pool:
+        sandbox.hold()
+        asked = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        renewing = [thread for thread in threading.enumerate() if thread.name == "daxko-auth renewal"]
+        sandbox.release()
+        asked.result()
+
+    assert [thread.daemon for thread in renewing] == [True]

@@ -1,0 +1,74 @@
+"""What one scope's outcome says about the account, and so about every other scope."""
+
+import pytest
+from support import NOON, FakeClock
+
+from daxko_auth import (
+    AccessToken,
+    ClientScope,
+    RenewalPolicy,
+    TokenEndpointUnavailable,
+    TokenRefused,
+    TokenRequestError,
+    TokenResponseInvalid,
+)
+from daxko_auth.edges.token_response import utc
+from daxko_auth.facts.secret import Secret
+from daxko_auth.policy.account import Account
+from daxko_auth.policy.held_token import HeldToken
+
+SCOPE = ClientScope(1234)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "accepted"),
+    [
+        (TokenRefused("no", error="invalid_scope"), True),
+        (TokenRefused("no", error="invalid_client"), False),
+        (TokenEndpointUnavailable("no"), False),
+        (TokenEndpointUnavailable("no", error="invalid_client"), False),
+        (TokenResponseInvalid("no"), False),
+    ],
+)
+def test_only_an_answer_that_takes_the_password_for_right_shows_the_account_accepted(
+    clock: FakeClock, outcome: TokenRequestError, accepted: bool
+) -> None:
+    """Sixteen requests at once with a wrong password, or to a server that is down, are what locks accounts."""
+    assert Account(RenewalPolicy(), clock).note(outcome) is accepted
+
+
+def test_a_token_shows_the_account_accepted(clock: FakeClock) -> None:
+    """From then on, many scopes may ask at once."""
+    token = AccessToken(SCOPE, Secret("a-token"), utc(NOON + 3_600), 3_600)
+    policy = RenewalPolicy()
+    held = HeldToken.of(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
+
+    assert Account(policy, clock).note(held) is True
+
+
+def test_a_failure_of_the_account_is_every_scopes_until_its_pause_is_over(clock: FakeClock) -> None:
+    """The others are told without a request, each by its own name, and ask again when the pause ends."""
+    account = Account(RenewalPolicy(refusal_memory=30), clock)
+    assert account.failure_for(SCOPE) is None
+    failure = TokenRefused("refused", scope="client:9999", error="invalid_client", status_code=401)
+    account.note(failure)
+
+    clock.pass_time(29.5)
+    told = account.failure_for(SCOPE)
+    assert isinstance(told, TokenRefused)
+    assert (told.scope, told.error, told.status_code) == ("client:1234", "invalid_client", 401)
+    assert str(told) == (
+        "no access token for client:1234, not asked for because of what was answered a moment ago: refused"
+    )
+    assert (failure.scope, str(failure)) == ("client:9999", "refused"), "its own is left as it was"
+    clock.pass_time(0.5)
+    assert account.failure_for(SCOPE) is None
+
+
+def test_what_is_one_scopes_own_is_no_matter_of_the_account(clock: FakeClock) -> None:
+    """A customer who left, or a hiccup without a word of how long, keeps no other customer from asking."""
+    account = Account(RenewalPolicy(), clock)
+    account.note(TokenRefused("no", error="invalid_scope"))
+    account.note(TokenEndpointUnavailable("no"))
+
+    assert account.failure_for(SCOPE) is None
