@@ -99,8 +99,9 @@ class Slot:
                 return held  # a late 401: the successor is here already
             if self._clock.monotonic() < self._hold_until:
                 return None
-            if self.drop(token):
+            if held is not None and held.token == token:
                 self._refused_at = self._clock.wall()
+            self.drop(token)
             return self.board(launch)
 
     def settle(self, flight: Flight[Outcome], outcome: Outcome) -> bool:
