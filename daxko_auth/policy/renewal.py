@@ -141,5 +141,4 @@ def _token_or_none(read: object) -> AccessToken | None:
     # Stores can be anybody's, and what they keep may have been kept by another version.
     if read is None or isinstance(read, AccessToken):
         return read
-    msg = "a store gives an AccessToken or None"
-    raise TypeError(msg)
+    raise TypeError

@@ -103,3 +103,9 @@ def test_no_text_raises_and_no_secret_stays(before: str, secret: str, after: str
         assert len(quoted) <= 200
         assert quoted.isprintable()
         assert len(secret) < 4 or secret not in quoted or secret in "***..."
+
+
+@pytest.mark.parametrize("shown", ["a b/c+d", "a%20b%2Fc%2Bd", "a+b%2Fc%2Bd"])
+def test_a_secret_is_masked_in_every_spelling_of_a_url(shown: str) -> None:
+    """As in a path, with its slash encoded too, and as in a form."""
+    assert quote(f"wrong: {shown}!", [Secret("a b/c+d")]) == "wrong: ***!"

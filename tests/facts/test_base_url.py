@@ -136,3 +136,19 @@ def test_a_look_alike_of_other_letters_is_shown_as_what_it_is() -> None:
     """A Cyrillic letter in the host reads like Daxko's; punycode does not."""
     with pytest.raises(CredentialsError, match="write https://xn--"):
         Origin.of("https://\u0430pi.daxko.com/v3")
+
+
+def test_ports_run_from_1_to_65535() -> None:
+    """Httpx takes any number; the system takes these."""
+    assert Origin.of("https://api.daxko.com:65535").base_url == "https://api.daxko.com:65535"
+    assert Origin.of("https://api.daxko.com:1").base_url == "https://api.daxko.com:1"
+    for port in (0, 65_536):
+        with pytest.raises(CredentialsError, match="not a URL such as"):
+            Origin.of(f"https://api.daxko.com:{port}")
+
+
+def test_only_slashes_at_the_end_are_nothing() -> None:
+    """A path of one letter is a path."""
+    assert Origin.of("https://api.daxko.com//").base_url == "https://api.daxko.com"
+    with pytest.raises(CredentialsError, match="more than an origin"):
+        Origin.of("https://api.daxko.com/X")

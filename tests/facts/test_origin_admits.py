@@ -99,3 +99,33 @@ def test_a_refusal_is_short_however_long_the_host() -> None:
         DAXKO.require(httpx.URL(f"https://{'a' * 60_000}.example/"))
     assert "this request goes to https://aaa" in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(("length", "shown"), [(300, 300), (301, 300)])
+def test_a_host_is_shown_whole_up_to_300_characters(length: int, shown: int) -> None:
+    """A name in the DNS is always whole; what is cut says that it was."""
+    target = "https://" + "a" * (length - len("https://"))
+    with pytest.raises(UntrustedOriginError) as caught:
+        DAXKO.require(httpx.URL(target))
+
+    cut = "" if shown == length else "..."
+    assert f"this request goes to {target[:shown]}{cut} and was not sent. " in str(caught.value)
+
+
+def test_a_refusal_says_what_happened_and_what_to_do() -> None:
+    """The whole sentence, for a foreign server and for none."""
+    messages = []
+    for url in ("https://other.example/v3", "/v3"):
+        with pytest.raises(UntrustedOriginError) as caught:
+            DAXKO.require(httpx.URL(url))
+        messages.append(str(caught.value).removeprefix("the access token stays with https://api.daxko.com; this "))
+
+    foreign, nowhere = messages
+    assert foreign == (
+        "request goes to https://other.example and was not sent. Use an httpx client without DaxkoAuth for other "
+        "servers, or pass that as base_url= if it is your Daxko origin"
+    )
+    assert nowhere == (
+        "request names no server and was not sent. Write the whole URL, or give the httpx client "
+        "base_url='https://api.daxko.com'"
+    )

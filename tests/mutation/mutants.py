@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import libcst as cst
+import libcst.matchers as m
 from attrs import frozen
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import deep_replace
 from mutmut.mutation.mutators import mutation_operators
 
 # A wrong type of these raises wherever it runs, and names given to the type checker do nothing.
-_LEFT_ALONE: Final = frozenset({"isinstance", "len", "TypeVar"})
+_LEFT_ALONE: Final = frozenset({"isinstance", "len"})
 
 
 @frozen
@@ -60,6 +61,8 @@ class _Finder(cst.CSTVisitor):
             self._path.append(node.name.value)
         if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
             self._statements.append(self._lines_of(node))
+        if isinstance(node, cst.Assign) and m.matches(node.value, m.Call(func=m.Name("TypeVar"))):
+            return False
         if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
             if node.func.value in _LEFT_ALONE:
                 return False

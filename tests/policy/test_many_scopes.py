@@ -60,6 +60,7 @@ def test_many_scopes_at_once_are_few_requests_at_once() -> None:
                 vendor.release()
                 vendor.hold()
                 vendor.wait_for_token_requests(17)
+                assert source._crew._at_work == 16
                 assert threading.active_count() - before <= 2 * 16 + 2
                 vendor.release()
                 assert len(tokens.result()) == 200

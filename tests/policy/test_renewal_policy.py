@@ -104,6 +104,7 @@ def test_the_pause_after_a_failure_is_what_the_server_asked_within_the_deadline(
     assert policy.pause(TokenRefused("no", retry_after=3.0)) == 50
     hiccups = [TokenEndpointUnavailable("no", retry_after=asked) for asked in (None, 1.0, 15.0, 3600.0)]
     assert [policy.pause(hiccup) for hiccup in hiccups] == [2, 2, 15, 20]
+    assert RenewalPolicy(first_pause=0.5).pause(hiccups[0]) == 0.5
 
 
 def test_the_pause_behind_a_usable_token_doubles_up_to_the_longest() -> None:

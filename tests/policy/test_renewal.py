@@ -1,0 +1,190 @@
+"""One renewal: what it asks of the exchange and of the store, in which order, and what it does when they fail."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support import NOON, FakeClock
+
+from daxko_auth import (
+    AccessToken,
+    ApiCredentials,
+    ClientScope,
+    RenewalPolicy,
+    TokenEndpointUnavailable,
+    TokenKey,
+    TokenRequestError,
+)
+from daxko_auth.edges.token_response import utc
+from daxko_auth.facts.secret import Secret
+from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.policy.renewal import Renewal
+from daxko_auth.policy.store import TokenStore
+
+SCOPE = ClientScope(9999)
+KEY = TokenKey("https://api.daxko.com", ApiCredentials("daxko_api_user", "a-password", "a-refresh-token"), SCOPE)
+HOUR = 3_600
+
+
+def _token(number: int, *, end: float = NOON + HOUR, life: int = HOUR) -> AccessToken:
+    return AccessToken(SCOPE, Secret(f"token-number-{number}"), utc(end), life)
+
+
+class _Exchange:
+    """Answers in order, each after so many seconds, and notes how long it was given."""
+
+    def __init__(self, clock: FakeClock, *answers: AccessToken | TokenRequestError, takes: float = 0) -> None:
+        self._clock = clock
+        self._answers = list(answers)
+        self._takes = takes
+        self.given: list[float] = []
+
+    def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> AccessToken | TokenRequestError:
+        """Answer."""
+        assert (scope, sent_at) == (SCOPE, self._clock.wall())
+        self.given.append(timeout)
+        self._clock.pass_time(self._takes)
+        return self._answers.pop(0)
+
+
+class _Store:
+    """Notes what it is asked; fails where it is told to."""
+
+    def __init__(self, kept: AccessToken | None = None, *, failing: str = "") -> None:
+        self._kept = kept
+        self._failing = failing
+        self.asked: list[Any] = []
+
+    def _note(self, what: str, *details: object) -> None:
+        self.asked.append((what, *details))
+        if what == self._failing:
+            raise OSError
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Read."""
+        self._note("read", key)
+        return self._kept
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Write."""
+        self._note("write", key, token)
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Drop."""
+        self._note("drop", key, token)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        self._note("enter")
+        try:
+            yield
+        finally:
+            self._note("leave")
+
+    def turn(self, key: TokenKey, timeout: float) -> Any:
+        """Give the turn."""
+        self._note("turn", key, timeout)
+        return self._turn()
+
+
+def _renewal(exchange: _Exchange, clock: FakeClock, store: TokenStore | None = None, **numbers: Any) -> Renewal:
+    policy = RenewalPolicy(jitter=0, **numbers)
+    return Renewal(exchange=exchange, store=store, policy=policy, clock=clock, closing=threading.Event())
+
+
+def test_a_store_is_asked_within_a_turn_and_told_before_it_ends(clock: FakeClock) -> None:
+    """Half of the time at most is waited for the turn; whoever comes next finds the token."""
+    store, new = _Store(), _token(1)
+    outcome = _renewal(_Exchange(clock, new), clock, store, deadline=30).run(KEY, held=None, past=())
+
+    assert isinstance(outcome, HeldToken)
+    assert outcome.token == new
+    assert store.asked == [("turn", KEY, 15), ("enter",), ("read", KEY), ("write", KEY, new), ("leave",)]
+
+
+@pytest.mark.parametrize("failing", ["turn", "enter", "read", "write", "leave"])
+def test_a_store_that_fails_is_named_in_the_log_and_costs_nothing(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    """What failed is what an operator looks for; a turn that was never entered is never left."""
+    store = _Store(failing=failing)
+    outcome = _renewal(_Exchange(clock, _token(1)), clock, store).run(KEY, held=None, past=())
+
+    assert isinstance(outcome, HeldToken)
+    called = {"enter": "turn"}.get(failing, failing)
+    said = f"token store: {called} failed (OSError); tokens are asked for directly"
+    assert [record.getMessage() for record in caplog.records] == ([] if failing == "leave" else [said])
+    assert (("leave",) in store.asked) is (failing not in {"turn", "enter"})
+
+
+@pytest.mark.parametrize("failing", ["", "drop"])
+def test_a_token_of_the_past_is_dropped_from_the_store(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    """A server refused it: so that nobody else takes it, either."""
+    old, new = _token(1, end=NOON + 2 * HOUR), _token(2)
+    store = _Store(old, failing=failing)
+    outcome = _renewal(_Exchange(clock, new), clock, store).run(KEY, held=None, past=(old,))
+
+    assert isinstance(outcome, HeldToken)
+    assert outcome.token == new
+    assert ("drop", KEY, old) in store.asked
+    said = "token store: drop failed (OSError); tokens are asked for directly"
+    assert [record.getMessage() for record in caplog.records] == ([said] if failing else [])
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+
+
+@pytest.mark.parametrize(("later", "taken"), [(-1, False), (0, False), (1, True)])
+def test_only_a_newer_token_in_the_store_spares_a_request(clock: FakeClock, later: float, taken: bool) -> None:
+    """One that ends no later is no renewal of the one held."""
+    held, kept, new = _token(1), _token(2, end=NOON + HOUR + later), _token(3)
+    outcome = _renewal(_Exchange(clock, new), clock, _Store(kept)).run(KEY, held=held, past=())
+
+    assert isinstance(outcome, HeldToken)
+    assert outcome.token == (kept if taken else new)
+
+
+def test_each_attempt_gets_what_is_left_and_no_more_than_its_own_limit(clock: FakeClock) -> None:
+    """The last one must not outlive the deadline that callers were promised."""
+    hiccups = [TokenEndpointUnavailable("no", retry_after=2.0) for _ in range(4)]
+    exchange = _Exchange(clock, *hiccups, takes=10)
+    renewal = _renewal(exchange, clock, deadline=30, attempt_timeout=10, attempts=4, first_retry_wait=0.001)
+
+    assert renewal.run(KEY, held=None, past=()) is hiccups[2]
+    assert exchange.given == [10, 10, 6]
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(19.75, [19.75]), (20.0, [])])
+def test_a_wait_that_ends_at_the_deadline_is_not_waited(clock: FakeClock, asked: float, waits: list[float]) -> None:
+    """There would be no time left to ask in."""
+    hiccup = TokenEndpointUnavailable("no", retry_after=asked)
+    exchange = _Exchange(clock, hiccup, _token(1))
+    outcome = _renewal(exchange, clock, deadline=20, first_retry_wait=0.001).run(KEY, held=None, past=())
+
+    assert isinstance(outcome, HeldToken) is bool(waits)
+    assert clock.waits == waits
+
+
+def test_a_token_that_is_dead_on_arrival_is_a_failure_that_says_so(clock: FakeClock) -> None:
+    """Handed out, it would be a 401 for everybody; and the next may arrive in time."""
+    exchange = _Exchange(clock, _token(1, end=NOON + 10, life=10), takes=9)
+    outcome = _renewal(exchange, clock).run(KEY, held=None, past=())
+
+    assert isinstance(outcome, TokenEndpointUnavailable)
+    assert (outcome.scope, outcome.retryable) == ("client:9999", True)
+    assert str(outcome) == (
+        "no access token for client:9999: the life of the one from https://api.daxko.com/v3/partners/oauth2/token was "
+        "over before it arrived. Ask again later; if it lasts, check the network, and the life that Daxko grants"
+    )
+
+
+def test_what_nobody_foresaw_is_a_typed_error_with_its_scope(clock: FakeClock) -> None:
+    """An empty list of answers is an IndexError of the stand-in, which callers must be told of."""
+    outcome = _renewal(_Exchange(clock), clock).run(KEY, held=None, past=())
+
+    assert isinstance(outcome, TokenRequestError)
+    assert outcome.scope == "client:9999"
+    assert "(IndexError). Please report this" in str(outcome)
