@@ -116,6 +116,8 @@ def test_a_number_too_long_for_python_is_not_a_token_response() -> None:
         ({"exp": int(NOW.timestamp()) + DAY}, DAY),
         ({"exp": str(int(NOW.timestamp()) + 90)}, 90),
         ({"exp": 5_000, "iat": 2_000}, 3_000),
+        ({"exp": 5_001, "iat": 5_000}, 1),
+        ({"exp": 5_000.9, "iat": 5_000}, None),
         ({"exp": 5_000, "iat": "junk"}, None),
         ({"exp": NOW.timestamp() + 60, "iat": True}, 60),
         ({"exp": NOW.timestamp() + 10 * LONGEST_LIFE}, LONGEST_LIFE),

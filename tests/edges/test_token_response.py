@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from test_token_life import NOW, granted
 
 from daxko_auth.edges.token_response import Answer, Grant, is_unavailable, utc
+from daxko_auth.edges.transports import LOCATION_SEEN
 
 
 def body(**fields: object) -> str:
@@ -72,6 +73,7 @@ def test_a_token_that_does_not_fit_into_a_header_is_refused_before_any_header_is
     [
         ({}, "none that can be shown"),
         ({"eyJhbGciOiJIUzI1NiJ9.e30.c2ln": 1, "a b": 1, "": 1, "x" * 41: 1}, "none that can be shown"),
+        ({"y" * 40: 1, "x" * 41: 1}, "y" * 40),
         ({f"k{number}": 1 for number in range(20)}, "k0, k1, k10, k11, k12, k13, k14, k15"),
         ({"error": None, "message": "no"}, "error, message"),
     ],
@@ -241,3 +243,30 @@ def test_unix_time_becomes_an_aware_moment() -> None:
     """Naive moments are the beginning of every time zone bug."""
     assert utc(NOW.timestamp()) == NOW
     assert utc(0).isoformat() == "1970-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(("length", "error"), [(2_048, "invalid_token"), (2_049, "invalid_toke")])
+def test_a_challenge_is_read_up_to_2048_characters(length: int, error: str) -> None:
+    """Searching a very long one would take a while."""
+    challenge = 'bearer realm="' + "x" * (length - 35) + '" error=invalid_token'
+
+    assert len(challenge) == length
+    assert Answer.of(answered(401, {"www-authenticate": challenge}, b""), now=NOW).bearer_error == error
+
+
+@pytest.mark.parametrize(("before", "title"), [(4_083, "abcdef"), (4_084, "abcde")])
+def test_a_page_is_read_up_to_4096_bytes(before: int, title: str) -> None:
+    """Its title stands at its beginning, or is none of ours to look for."""
+    page = answered(502, {"content-type": "text/html"}, b" " * before + b"<title>abcdef")
+    read = Answer.of(page, now=NOW).page_title
+
+    assert read is not None
+    assert read.reveal() == title
+
+
+def test_where_a_redirect_leads_is_in_no_repr() -> None:
+    """Its query may hold what was sent."""
+    answer = Answer.of(answered(302, {LOCATION_SEEN: "https://other.example/?canary"}), now=NOW)
+
+    assert answer.location == "https://other.example/?canary"
+    assert "canary" not in repr(answer)

@@ -42,7 +42,7 @@ DEFAULT: Final = (
 )
 ROOMS: Final = ("tests/facts", "tests/edges", "tests/policy", "tests/doors")
 #: Single tests that take longer, such as those of a thousand calls, are left out; so are tests beyond so much a mutant.
-LONGEST_TEST, LONGEST_RUN = 2.0, 6.0
+LONGEST_TEST, LONGEST_RUN = 3.0, 20.0
 #: A mutant hangs if a test takes so long against it, or if a test that has failed does not end.
 HANGS_AFTER, TEST_TIMEOUT = 60.0, 8.0
 ENOUGH: Final = 0.9
@@ -317,8 +317,9 @@ def _row(module: str, count: collections.Counter[str], took: float) -> str:
 def _tests_for(mutant: Mutant, seconds: dict[str, float], lines: Lines) -> dict[str, float]:
     by_line = lines.get(mutant.module, {})
     run_by = {name for line in mutant.lines for name in by_line.get(line, ())} & set(seconds)
-    if not run_by:  # it runs at import: whatever uses the module
-        run_by = {name for names in by_line.values() for name in names} & set(seconds)
+    if not run_by:  # it runs at import: whatever uses the module, or only its numbers
+        files = {name.partition("::")[0] for names in by_line.values() for name in names}
+        run_by = {name for name in seconds if name.partition("::")[0] in files}
     return {name: seconds[name] for name in run_by if seconds[name] < LONGEST_TEST}
 
 

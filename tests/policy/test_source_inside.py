@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from support import Ask
+from support import Ask, FakeClock, land_all
 
-from daxko_auth import ApiCredentials, ClientScope, TokenRequestError, TokenSource
+from daxko_auth import ApiCredentials, ClientScope, TokenEndpointUnavailable, TokenRequestError, TokenSource
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.policy.source import _given_up_error
 from daxko_auth.sandbox import Sandbox
 
 
@@ -144,3 +145,41 @@ def test_callers_wait_twice_the_deadline_at_most(sandbox: Sandbox, source: Token
     assert isinstance(flight, Flight)
     assert flight._longest_wait == 60
     assert isinstance(flight.join(), HeldToken)
+
+
+def test_an_error_without_an_answer_says_which_scope_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, source: TokenSource
+) -> None:
+    """Whoever catches it goes by `scope` and `retryable`; whoever reads it, by what to look at."""
+    scope = ClientScope(9999)
+
+    def no_thread(_: object) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(source._crew, "run", no_thread)
+    flight: Flight[Any] = Flight(longest_wait=0.01, given_up=lambda: _given_up_error(scope))
+    with pytest.raises(TokenEndpointUnavailable) as caught:
+        source.token(scope)
+
+    for error in (caught.value, flight.join()):
+        assert isinstance(error, TokenEndpointUnavailable)
+        assert (error.scope, error.retryable) == ("client:9999", True)
+    assert str(caught.value).endswith("ask earlier, if Python is shutting down")
+    assert str(flight.join()).endswith("lasts, look at the token store, and at log handlers that ask for tokens")
+
+
+def test_a_failed_renewal_behind_the_callers_is_logged_with_its_reason(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody raises it, so the log is the only place where it can be read."""
+    source.token(9999)
+    clock.pass_time(86_400 * 0.8)
+    sandbox.fail_next(1, "status", status=404)
+    source.token(9999)
+    land_all(source)
+
+    (warned,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned.startswith("no access token for client:9999: ")
+    assert "404" in warned
+    assert warned.endswith("; the token held is used on for now")
