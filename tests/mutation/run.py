@@ -198,7 +198,11 @@ def _record() -> tuple[dict[str, float], Lines]:
     for name in failing:
         print(f"left out, as it fails without any change: {name}")
         del seconds[name]
-    return seconds, {file: {int(line): tests for line, tests in by_line.items()} for file, by_line in lines.items()}
+    # The names come many times over; interned, they need a hundredth of the memory.
+    return seconds, {
+        file: {int(line): list(map(sys.intern, tests)) for line, tests in by_line.items()}
+        for file, by_line in lines.items()
+    }
 
 
 class _Worker:
@@ -206,6 +210,7 @@ class _Worker:
 
     tree: Path
     kills: collections.Counter[tuple[str, str]]
+    seconds: dict[str, float]
 
     @classmethod
     def begin(cls) -> None:
@@ -214,16 +219,16 @@ class _Worker:
         _enter(cls.tree)
 
 
-def _try(mutant: Mutant, seconds: dict[str, float]) -> tuple[str, str]:
+def _try(mutant: Mutant, tests: list[str]) -> tuple[str, str]:
     """Return `killed` and by which test, `hung` or `survived`."""
-    kills = _Worker.kills
+    kills, seconds = _Worker.kills, _Worker.seconds
     room = mutant.module.replace("daxko_auth", "tests").rpartition("/")[0]
 
     def rank(name: str) -> tuple[int, bool, bool, float]:
         other_world = "asyncio" in name or "trio" in name
         return -kills[mutant.module, name], other_world, not name.startswith(room), seconds[name]
 
-    order = sorted(seconds, key=rank)
+    order = sorted(tests, key=rank)
     spent = 0.0
     chosen = []
     for name in order:
@@ -277,6 +282,7 @@ def _main() -> int:
     ]
     print("recording which test runs which line ...", flush=True)
     seconds, lines = _record()
+    _Worker.seconds = seconds
     accepted = _accepted()
     counts: dict[str, collections.Counter[str]] = {}
     rows, strangers = [_HEAD], 0
@@ -314,13 +320,13 @@ def _row(module: str, count: collections.Counter[str], took: float) -> str:
     return f"| {module} | {numbers} | {_share_killed(count):.1%} | {took:.0f} s |"
 
 
-def _tests_for(mutant: Mutant, seconds: dict[str, float], lines: Lines) -> dict[str, float]:
+def _tests_for(mutant: Mutant, seconds: dict[str, float], lines: Lines) -> list[str]:
     by_line = lines.get(mutant.module, {})
     run_by = {name for line in mutant.lines for name in by_line.get(line, ())} & set(seconds)
     if not run_by:  # it runs at import: whatever uses the module, or only its numbers
         files = {name.partition("::")[0] for names in by_line.values() for name in names}
         run_by = {name for name in seconds if name.partition("::")[0] in files}
-    return {name: seconds[name] for name in run_by if seconds[name] < LONGEST_TEST}
+    return [name for name in run_by if seconds[name] < LONGEST_TEST]
 
 
 if __name__ == "__main__":
