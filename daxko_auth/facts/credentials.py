@@ -134,9 +134,10 @@ class _Settings:
         return Secret(self._values[name])
 
     def text_of_file(self, name: str) -> Secret:
-        # An editor may begin a file with a byte order mark, and it ends the last line; neither is part of the secret.
+        # An editor may begin a file with a byte order mark, and it ends the last line, in whichever way; neither is
+        # part of the secret.
         text = Secret(Path(self._values[name]).read_text("utf-8-sig"))
-        return Secret(text.reveal().removesuffix("\n").removesuffix("\r"))
+        return Secret(text.reveal().removesuffix("\n"))
 
 
 def _read_setting(name: str, settings: _Settings) -> Secret:

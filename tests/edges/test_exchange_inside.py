@@ -128,8 +128,8 @@ def test_without_a_thread_nothing_is_asked_and_that_is_said(ask_once: AskOnce, m
             _saying(503),
             TokenEndpointUnavailable,
             (
-                "answered 503 (no content type). Ask again later; if it lasts, check the network, DAXKO_BASE_URL and Daxko's "
-                "status"
+                "answered 503 (no content type). Ask again later; if it lasts, check the network, DAXKO_BASE_URL "
+                "and Daxko's status"
             ),
         ),
         (

@@ -111,3 +111,24 @@ def test_a_scope_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(scope)) == scope  # noqa: S301 - our own pickle
     assert len({ClientScope(9999), ClientScope("9999"), ClientScope(1234)}) == 2
     assert repr(scope) == "ClientScope(client_id=9999)"
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        (" ", "a blank string"),
+        ("user", "a string that is not such a number (a username, or a token?)"),
+        (0, "a number out of range"),
+        (9.5, "a value of type float"),
+        ("client:x", '"client:" followed by something that is not such a number'),
+    ],
+)
+def test_a_refusal_says_what_it_got_and_what_to_pass(written: object, kind: str) -> None:
+    """The whole sentence."""
+    with pytest.raises(CredentialsError) as caught:
+        ClientScope(written)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
+        f'"9999" or "client:9999"; got {kind}. Pass that number; Daxko tells it to you '
+        "when it links your API account to the customer"
+    )

@@ -169,3 +169,33 @@ def test_a_base_url_beside_a_look_alike_is_taken() -> None:
     """Who sets the right one knows what the other is for."""
     assert base_url_from_env({"DAXKO_BASE_URL": "https://x.example", "DAXKO_URL": "y"}) == "https://x.example"
     assert base_url_from_env({"DAXKO_USERNAME": "u", "DAXKO_WEBHOOK": "y"}) is None
+
+
+def test_what_is_missing_is_said_with_what_to_do() -> None:
+    """The whole sentence."""
+    with pytest.raises(CredentialsError) as caught:
+        ApiCredentials.from_env(without("DAXKO_PASSWORD"))
+    assert str(caught.value) == (
+        "DAXKO_PASSWORD is not set. Daxko issues the username, the password and the refresh token of your API account; "
+        "set each, or its name with _FILE to the path of a file that holds it"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the words of the system, or by the kind of the error where it has none; and what to do."""
+    expected = (
+        "DAXKO_PASSWORD_FILE is the path of a file that holds the value; it cannot be read: {}. Correct the path, or "
+        "let this process read the file"
+    )
+    environ = without("DAXKO_PASSWORD") | {"DAXKO_PASSWORD_FILE": str(tmp_path / "missing")}
+    with pytest.raises(CredentialsError) as caught:
+        ApiCredentials.from_env(environ)
+    assert str(caught.value) == expected.format("No such file or directory")
+
+    def fail(*_: object) -> str:
+        raise TimeoutError
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(CredentialsError) as caught:
+        ApiCredentials.from_env(environ)
+    assert str(caught.value) == expected.format("TimeoutError")
