@@ -15,6 +15,19 @@ def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daxko_module, "_shared_sources", {})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tools_set_aside() -> Iterator[None]:
+    """
+    Keep the collector from searching what Python and pytest hold, some hundred times a test, for what a test left.
+
+    What comes to be from here on is searched as ever. In a whole run this is the greater part of this room's time.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_to_the_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """See that Python has nothing to say when it collects: a socket that nobody closed is reported then or never."""
