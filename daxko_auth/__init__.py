@@ -7,6 +7,7 @@ The whole public door stands in `__all__`; everything else may change without no
 from daxko_auth.doors.daxko import AsyncDaxko, Daxko
 from daxko_auth.doors.httpx import DaxkoAuth
 from daxko_auth.edges.memory_store import MemoryStore
+from daxko_auth.facts import events
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.errors import (
     CredentialsError,
@@ -54,8 +55,10 @@ __all__ = [
     "TokenStore",
     "TokenStoreError",
     "UntrustedOriginError",
+    "events",
 ]
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.
 for _public in map(globals().__getitem__, __all__):
-    _public.__module__ = __name__
+    if _public is not events:
+        _public.__module__ = __name__

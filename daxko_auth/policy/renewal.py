@@ -5,24 +5,22 @@ A blocking function; who runs it, and who waits for it, is decided elsewhere.
 """
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
-from daxko_auth.facts.log import Seldom, log
+from daxko_auth.facts.events import TokenRequested
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import PARTNER_TOKEN_ENDPOINT
+from daxko_auth.policy.account import Account
+from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
-from daxko_auth.policy.store import TokenStore
-
-_Result = TypeVar("_Result")
+from daxko_auth.policy.shared_store import SharedStore
 
 
 class TokenExchange(Protocol):
@@ -38,12 +36,13 @@ class Renewal:
     """How the tokens of one account are renewed."""
 
     exchange: TokenExchange
-    store: TokenStore | None
+    store: SharedStore | None
+    account: Account
     policy: RenewalPolicy
     clock: Clock
+    announce: Announcer
     #: Set when nobody wants tokens any more; it ends every wait.
     closing: threading.Event
-    _store_trouble: Seldom = field(factory=Seldom, init=False, repr=False)
 
     def run(
         self, key: TokenKey, *, held: AccessToken | None, past: tuple[AccessToken, ...]
@@ -57,10 +56,8 @@ class Renewal:
             store = self.store
             if store is None:
                 return self._request(key)
-            with self._turn(store, key):
-                # All of the looking: what a store gives may be a token that cannot be reckoned with.
-                found = self._attempt("read", lambda: self._find(store, key, held, past))
-                return found or self._request_and_keep(store, key)
+            with store.turn(key):
+                return store.find(key, held, past) or self._request_and_keep(store, key)
         except BaseException as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
         return TokenRequestError(
@@ -68,64 +65,43 @@ class Renewal:
             scope=key.scope.wire,
         )
 
-    def _find(
-        self, store: TokenStore, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]
-    ) -> HeldToken | None:
-        token = _token_or_none(store.read(key))
-        if token is None or token.scope != key.scope or token == held:
-            return None
-        if token in past:
-            # So that nobody else takes it, either.
-            self._attempt("drop", lambda: store.drop(key, token))
-            return None
-        if held is not None and token.expires_at <= held.expires_at:
-            return None
-        found = HeldToken.of(token, self.policy, wall=self.clock.wall(), monotonic=self.clock.monotonic())
-        return found if found.is_usable(self.clock) else None
-
-    def _request_and_keep(self, store: TokenStore, key: TokenKey) -> HeldToken | TokenRequestError:
+    def _request_and_keep(self, store: SharedStore, key: TokenKey) -> HeldToken | TokenRequestError:
         outcome = self._request(key)
         if isinstance(outcome, HeldToken):
-            self._attempt("write", lambda: store.write(key, outcome.token))
+            store.keep(key, outcome.token)
         return outcome
 
     def _request(self, key: TokenKey) -> HeldToken | TokenRequestError:
         deadline = self.clock.monotonic() + self.policy.deadline
-        attempt = 1
+        # What another scope was answered counts as what this one was.
+        failure = self.account.failure_for(key.scope)
+        attempt = 0
         while True:
-            wall, monotonic = self.clock.wall(), self.clock.monotonic()
-            timeout = min(self.policy.attempt_timeout, deadline - monotonic)
-            outcome = self.exchange.request(key.scope, sent_at=wall, timeout=timeout)
-            if isinstance(outcome, AccessToken):
-                # Its life counts from before it was sent: the answer may have been long under way.
-                held = HeldToken.of(outcome, self.policy, wall=wall, monotonic=monotonic)
-                return held if held.is_usable(self.clock) else _dead_on_arrival(key)
-            if not isinstance(outcome, TokenEndpointUnavailable) or attempt >= self.policy.attempts:
-                return outcome
-            wait = self.policy.retry_wait(attempt, outcome.retry_after)
-            if self.clock.monotonic() + wait >= deadline or self.clock.wait(self.closing, wait):
-                return outcome
+            if failure is not None:
+                if not isinstance(failure, TokenEndpointUnavailable) or attempt >= self.policy.attempts:
+                    return failure
+                wait = self.account.pause_left() + self.policy.retry_wait(attempt)
+                if self.clock.monotonic() + wait >= deadline or self.clock.wait(self.closing, wait):
+                    return failure
+                if self.account.pause_left():
+                    continue  # another scope was told to wait, meanwhile
             attempt += 1
+            outcome = self._exchange(key.scope, attempt, deadline)
+            if isinstance(outcome, HeldToken):
+                return outcome if outcome.is_usable(self.clock) else _dead_on_arrival(key)
+            failure = outcome
+            self.account.note(failure)
 
-    @contextmanager
-    def _turn(self, store: TokenStore, key: TokenKey) -> Generator[None, None, None]:
-        # At most half of the time: whoever holds the turn may be stuck, and then we ask ourselves.
-        turn = self._attempt("turn", lambda: store.turn(key, self.policy.deadline / 2))
-        entered = turn is not None and self._attempt("turn", lambda: (turn.__enter__(), True)[1])
-        try:
-            yield
-        finally:
-            if turn is not None and entered:
-                with suppress(BaseException):
-                    turn.__exit__(None, None, None)
-
-    def _attempt(self, what: str, do: Callable[[], _Result]) -> _Result | None:
-        try:
-            return do()
-        except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
-            level = self._store_trouble.level(self.clock.monotonic())
-            log.log(level, "token store: %s failed (%s); tokens are asked for directly", what, type(error).__name__)
-        return None
+    def _exchange(self, scope: ClientScope, attempt: int, deadline: float) -> HeldToken | TokenRequestError:
+        wall, monotonic = self.clock.wall(), self.clock.monotonic()
+        timeout = min(self.policy.attempt_timeout, deadline - monotonic)
+        outcome = self.exchange.request(scope, sent_at=wall, timeout=timeout)
+        error = None if isinstance(outcome, AccessToken) else outcome
+        self.announce(TokenRequested(scope, wall, self.clock.monotonic() - monotonic, attempt, error))
+        if isinstance(outcome, AccessToken):
+            # Its life counts from before it was sent: the answer may have been long under way.
+            return HeldToken.of(outcome, self.policy, wall=wall, monotonic=monotonic)
+        return outcome
 
 
 def _dead_on_arrival(key: TokenKey) -> TokenRequestError:
@@ -135,10 +111,3 @@ def _dead_on_arrival(key: TokenKey) -> TokenRequestError:
         scope=key.scope.wire,
         retryable=True,
     )
-
-
-def _token_or_none(read: object) -> AccessToken | None:
-    # Stores can be anybody's, and what they keep may have been kept by another version.
-    if read is None or isinstance(read, AccessToken):
-        return read
-    raise TypeError

@@ -77,9 +77,9 @@ class RenewalPolicy:
         """Return the age at which a token of that life is renewed, drawn anew for each token."""
         return life * (self.renew_after - self.jitter * _RANDOM.random())
 
-    def retry_wait(self, attempt: int, retry_after: float | None) -> float:
-        """Return the wait after attempt number `attempt` (the first is 1): full jitter, or what the server asked."""
-        return max(_RANDOM.uniform(0, self.first_retry_wait * 2.0 ** min(attempt - 1, 32)), retry_after or 0.0)
+    def retry_wait(self, attempt: int) -> float:
+        """Return the wait after attempt number `attempt` (the first is 1): full jitter."""
+        return _RANDOM.uniform(0, self.first_retry_wait * 2.0 ** min(attempt - 1, 32))
 
     def pause(self, error: TokenRequestError) -> float:
         """Return how long nobody asks again after this failure, with no usable token at hand."""

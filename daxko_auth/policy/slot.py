@@ -156,6 +156,18 @@ class Slot:
             self._hold_until = now + self._policy.hold
             return began
 
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost with it: no usable token, no renewal, nothing that it remembers."""
+        with self._lock:
+            now = self._clock.monotonic()
+            remembers = self._failure is not None and now < self._failed_at + self._policy.pause(self._failure)
+            return not (
+                remembers
+                or (self.held is not None and self.held.is_usable(self._clock))
+                or self.flight is not None
+                or now < max(self._hold_until, self._unreplayed_until)
+            )
+
     def clear(self) -> Flight[Outcome] | None:
         """Forget the token; return the renewal under way."""
         with self._lock:

@@ -8,7 +8,8 @@ the threads that renew. Nothing here knows HTTP, and reading a fresh token takes
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
@@ -18,6 +19,16 @@ from attrs import evolve
 from daxko_auth.edges.exchange import Exchange
 from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
 from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.facts.events import (
+    CallReplayed,
+    Event,
+    RenewalFailed,
+    RenewalJoined,
+    ReplacementRefused,
+    StaleTokenServed,
+    TokenRejected,
+    TokenRenewed,
+)
 from daxko_auth.facts.fork import reset_after_fork
 from daxko_auth.facts.half_made import also_half_made
 from daxko_auth.facts.log import log
@@ -27,12 +38,14 @@ from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL
 from daxko_auth.policy.account import Account
+from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
 from daxko_auth.policy.crew import Crew
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal
 from daxko_auth.policy.renewal_policy import RenewalPolicy
+from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.slot import Boarding, Outcome, Slot
 from daxko_auth.policy.store import TokenStore
 
@@ -41,6 +54,8 @@ _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
 # Renewals at once. Until Daxko has accepted the account, one: a wrong password is sent once, not
 # once for each scope.
 _AT_ONCE: Final = 16
+# How many spellings of scopes are remembered before the first look for those that nobody uses any more.
+_SWEEP_FROM: Final = 1_024
 
 
 class TokenSource:
@@ -58,6 +73,7 @@ class TokenSource:
         *,
         store: TokenStore | None = None,
         policy: RenewalPolicy | None = None,
+        on_event: Callable[[Event], object] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         http: httpx.BaseTransport | None = None,
     ) -> None:
@@ -69,6 +85,8 @@ class TokenSource:
             base_url: Daxko's origin; by default `DAXKO_BASE_URL`, or else https://api.daxko.com.
             store: where tokens are shared with other sources; by default, with none.
             policy: the numbers; by default those of `RenewalPolicy`.
+            on_event: called with each of `daxko_auth.events`, in the thread it happens in: keep it short. It may ask
+                this source for tokens; what it raises is logged.
             clock: time, for tests.
             http: the transport that token requests travel by, for a proxy or certificates of your own. It is
                 left open. No other part of your HTTP ever touches a token request.
@@ -93,19 +111,24 @@ class TokenSource:
         self._policy = policy or RenewalPolicy()
         self._clock = clock
         self._closing = threading.Event()
+        self._announce = Announcer(on_event, clock)
+        self._account = Account(self._policy, clock)
+        self._store = None if store is None else SharedStore(store, self._policy, clock, self._announce)
         self._renewal = Renewal(
             exchange=Exchange(credentials, self._origin, http),
-            store=store,
+            store=self._store,
+            account=self._account,
             policy=self._policy,
             clock=clock,
+            announce=self._announce,
             closing=self._closing,
         )
         # One slot under every spelling of its scope that was used; one scope, one slot.
         self._slots: dict[ScopeLike, Slot] = {}
+        self._sweep_at = _SWEEP_FROM
         # Re-entrant: a signal handler or a finalizer may come in the middle of this.
         self._lock = threading.RLock()
         self._crew = Crew(1)
-        self._account = Account(self._policy, clock)
         reset_after_fork(self)
 
     @property
@@ -132,7 +155,7 @@ class TokenSource:
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        outcome = self._slot_of(scope).board(self._launch)
+        outcome = self._board(scope)
         return _token_in(outcome.join() if isinstance(outcome, Flight) else outcome)
 
     async def atoken(self, scope: ScopeLike) -> AccessToken:
@@ -140,7 +163,7 @@ class TokenSource:
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        outcome = self._slot_of(scope).board(self._launch)
+        outcome = self._board(scope)
         return _token_in(await outcome.ajoin() if isinstance(outcome, Flight) else outcome)
 
     def reject(self, token: AccessToken) -> None:
@@ -154,8 +177,12 @@ class TokenSource:
             del token  # it may be the bare string, which a traceback must not show
             msg = f"reject takes the AccessToken that token() returned, not {kind}; pass that"
             raise TypeError(msg)
-        if not self._closing.is_set():
-            self._slot_of(token.scope).drop(token)
+        if self._closing.is_set():
+            return
+        with self._lock:
+            slot = self._slot_of(token.scope)
+            slot.drop(token)
+        self._rejected(slot, token)
 
     def replacement_for(self, token: AccessToken) -> AccessToken | None:
         """
@@ -166,17 +193,17 @@ class TokenSource:
         Raises:
             TokenRequestError: no other token is to be had.
         """
-        outcome = self._slot_of(token.scope).board_after_401(token, self._launch)
-        if outcome is None:
+        boarding = self._board_after_401(token)
+        if boarding is None:
             return None
-        return _token_in(outcome.join() if isinstance(outcome, Flight) else outcome)
+        return self._replacement(token, boarding.join() if isinstance(boarding, Flight) else boarding)
 
     async def areplacement_for(self, token: AccessToken) -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
-        outcome = self._slot_of(token.scope).board_after_401(token, self._launch)
-        if outcome is None:
+        boarding = self._board_after_401(token)
+        if boarding is None:
             return None
-        return _token_in(await outcome.ajoin() if isinstance(outcome, Flight) else outcome)
+        return self._replacement(token, await boarding.ajoin() if isinstance(boarding, Flight) else boarding)
 
     def replacement_refused(self, token: AccessToken) -> None:
         """
@@ -185,7 +212,12 @@ class TokenSource:
         The account may be suspended, or the endpoint says 401 for "not allowed"; asking for more
         tokens would be a storm.
         """
-        if self._closing.is_set() or not self._slot_of(token.scope).hold(token):
+        if self._closing.is_set():
+            return
+        with self._lock:
+            began = self._slot_of(token.scope).hold(token)
+        self._announce(ReplacementRefused(token.scope, token.fingerprint))
+        if not began:
             return
         log.warning(
             "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
@@ -202,7 +234,13 @@ class TokenSource:
 
         At most once per hold, because without a replay nobody learns whether a new token helps.
         """
-        return not self._closing.is_set() and self._slot_of(token.scope).drop_without_replay(token)
+        if self._closing.is_set():
+            return False
+        with self._lock:
+            slot = self._slot_of(token.scope)
+            dropped = slot.drop_without_replay(token)
+        self._rejected(slot, token)
+        return dropped
 
     def warm(
         self, scopes: Iterable[ScopeLike], *, concurrency: int = 8
@@ -225,7 +263,7 @@ class TokenSource:
         for scope in wanted:
             if len(boarded) >= concurrency:
                 settle_oldest()
-            boarded.append((scope, self._closed(scope) or self._slot_of(scope).board(self._launch)))
+            boarded.append((scope, self._closed(scope) or self._board(scope)))
         while boarded:
             settle_oldest()
         return outcomes
@@ -277,25 +315,64 @@ class TokenSource:
         held = None if slot is None else slot.held
         return held if held is not None and held.is_fresh(self._clock) else None
 
+    def _board(self, scope: ScopeLike) -> Boarding:
+        # Under the lock as well, so that no sweep comes between finding a slot and using it.
+        with self._lock:
+            slot = self._slot_of(scope)
+            boarding = slot.board(self._launch)
+        if isinstance(boarding, Flight):
+            self._announce(RenewalJoined(slot.key.scope))
+        elif isinstance(boarding, HeldToken) and not boarding.is_fresh(self._clock):
+            self._announce(StaleTokenServed(slot.key.scope, boarding.token.fingerprint))
+        return boarding
+
+    def _board_after_401(self, token: AccessToken) -> Boarding | None:
+        with self._lock:
+            boarding = self._slot_of(token.scope).board_after_401(token, self._launch)
+        self._announce(TokenRejected(token.scope, token.fingerprint))
+        if isinstance(boarding, Flight):
+            self._announce(RenewalJoined(token.scope))
+        return boarding
+
+    def _replacement(self, token: AccessToken, outcome: Outcome) -> AccessToken:
+        replacement = _token_in(outcome)
+        self._announce(CallReplayed(token.scope, token.fingerprint, replacement.fingerprint))
+        return replacement
+
+    def _rejected(self, slot: Slot, token: AccessToken) -> None:
+        self._announce(TokenRejected(token.scope, token.fingerprint))
+        store = self._store
+        if store is not None:
+            # For everybody who shares the store. If no thread can be had, the next renewal does it.
+            with suppress(RuntimeError):
+                self._crew.run(lambda: store.drop(slot.key, token))
+
     def _slot_of(self, scope: ScopeLike) -> Slot:
+        """Return the slot of `scope`; called under the lock."""
         slot = self._slots.get(scope) if type(scope) in _SCOPE_TYPES else None
         if slot is None:
             parsed = ClientScope(scope)
-            with self._lock:
-                closed = self._closed(parsed)
-                if closed is not None:
-                    raise closed
-                slot = self._slots.get(parsed)
-                if slot is None:
-                    key = TokenKey(self._origin.base_url, self._credentials, parsed)
-                    slot = self._slots[parsed] = Slot(key, self._policy, self._clock)
-                self._slots[scope] = slot
+            closed = self._closed(parsed)
+            if closed is not None:
+                raise closed
+            if len(self._slots) >= self._sweep_at:
+                self._sweep()
+            slot = self._slots.get(parsed)
+            if slot is None:
+                key = TokenKey(self._origin.base_url, self._credentials, parsed)
+                slot = self._slots[parsed] = Slot(key, self._policy, self._clock)
+            self._slots[scope] = slot
         return slot
+
+    def _sweep(self) -> None:
+        """Forget scopes that nobody has asked for since their token died. Done at each doubling, it costs little."""
+        self._slots = {scope: slot for scope, slot in self._slots.items() if not slot.is_idle()}
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._slots))
 
     def _launch(self, slot: Slot) -> Flight[Outcome] | TokenRequestError:
         """Start a renewal, or return why not. Called under the slot's lock, so that it cannot land unseen."""
         scope, held, past = slot.key.scope, slot.held, slot.past
-        not_now = self._closed(scope) or self._account.failure_for(scope)
+        not_now = self._closed(scope) or self._no_point_in_asking(scope)
         if not_now is not None:
             return not_now
         # A store may take its time before the first request; after that, whoever waits is told.
@@ -304,10 +381,10 @@ class TokenSource:
         def renew() -> None:
             flight.take_off()
             # The first refusal may have come while this one waited for its turn.
-            outcome: Outcome | None = self._account.failure_for(scope)
+            outcome: Outcome | None = self._no_point_in_asking(scope)
             if outcome is None:
                 outcome = self._renewal.run(slot.key, held=held.token if held else None, past=past)
-                if self._account.note(outcome):
+                if self._account.is_accepted(outcome):
                     self._crew.grow(_AT_ONCE)
             unnoticed = slot.settle(flight, outcome)
             if self._closing.is_set():
@@ -315,6 +392,11 @@ class TokenSource:
             flight.land(outcome)
             if unnoticed:
                 log.warning("%s; the token held is used on for now", outcome)
+            self._announce(
+                TokenRenewed(scope, outcome.token.fingerprint, outcome.token.expires_at)
+                if isinstance(outcome, HeldToken)
+                else RenewalFailed(scope, outcome, unnoticed)
+            )
 
         try:
             self._crew.run(renew)
@@ -326,6 +408,9 @@ class TokenSource:
                 retryable=True,
             )
         return flight
+
+    def _no_point_in_asking(self, scope: ClientScope) -> TokenRequestError | None:
+        return None if self._account.is_passing() else self._account.failure_for(scope)
 
     def _closed(self, scope: ClientScope) -> TokenRequestError | None:
         return _closed_error(scope) if self._closing.is_set() else None

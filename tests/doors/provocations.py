@@ -410,7 +410,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     ),
     "Daxko says to wait": lambda stage: (stage.sandbox.fail_next(1, "status", status=429, retry_after=7), ask(stage)),
     "Daxko said to wait a moment ago": lambda stage: (
-        stage.sandbox.fail_next(1, "status", status=429, retry_after=7),
+        stage.sandbox.fail_next(1, "status", status=429, retry_after=40),
         ask_twice(stage, stage.source(policy=RenewalPolicy(attempts=1))),
     ),
     "The connection breaks": lambda stage: ask(stage, base_url=stage.served(saying(b""))),

@@ -31,19 +31,18 @@ SCOPE = ClientScope(1234)
     ],
 )
 def test_only_an_answer_that_takes_the_password_for_right_shows_the_account_accepted(
-    clock: FakeClock, outcome: TokenRequestError, accepted: bool
+    outcome: TokenRequestError, accepted: bool
 ) -> None:
     """Sixteen requests at once with a wrong password, or to a server that is down, are what locks accounts."""
-    assert Account(RenewalPolicy(), clock).note(outcome) is accepted
+    assert Account.is_accepted(outcome) is accepted
 
 
 def test_a_token_shows_the_account_accepted(clock: FakeClock) -> None:
     """From then on, many scopes may ask at once."""
     token = AccessToken(SCOPE, Secret("a-token"), utc(NOON + 3_600), 3_600)
-    policy = RenewalPolicy()
-    held = HeldToken.of(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
+    held = HeldToken.of(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
 
-    assert Account(policy, clock).note(held) is True
+    assert Account.is_accepted(held) is True
 
 
 def test_a_failure_of_the_account_is_every_scopes_until_its_pause_is_over(clock: FakeClock) -> None:
@@ -71,4 +70,40 @@ def test_what_is_one_scopes_own_is_no_matter_of_the_account(clock: FakeClock) ->
     account.note(TokenRefused("no", error="invalid_scope"))
     account.note(TokenEndpointUnavailable("no"))
 
+    assert account.failure_for(SCOPE) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "passing"),
+    [
+        (TokenEndpointUnavailable("no", retry_after=29.0), True),
+        (TokenEndpointUnavailable("no", retry_after=30.0), False),
+        (TokenRefused("no", error="invalid_client", retry_after=7.0), False),
+        (TokenRefused("no", error="invalid_scope", retry_after=7.0), False),
+    ],
+)
+def test_only_a_pause_that_ends_within_the_deadline_is_waited_for(
+    clock: FakeClock, failure: TokenRequestError, passing: bool
+) -> None:
+    """A caller rather waits seven seconds than fails; but not an hour, and not for a wrong password."""
+    account = Account(RenewalPolicy(deadline=30), clock)
+    assert not account.is_passing()
+    account.note(failure)
+
+    assert account.is_passing() is passing
+    assert account.pause_left() == failure.retry_after
+
+
+def test_the_pause_that_is_left_runs_out(clock: FakeClock) -> None:
+    """Whoever comes later waits for the rest only."""
+    account = Account(RenewalPolicy(first_pause=9), clock)
+    assert account.pause_left() == 0
+    account.note(TokenEndpointUnavailable("no", retry_after=7.0))
+
+    clock.pass_time(5)
+    assert account.pause_left() == 2
+    clock.pass_time(3)
+    assert account.pause_left() == 0
+    assert account.failure_for(SCOPE) is not None
+    clock.pass_time(1)
     assert account.failure_for(SCOPE) is None

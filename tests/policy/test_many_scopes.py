@@ -1,7 +1,10 @@
 """Many Daxko clients in one source: warming them, and what they share of one account."""
 
 import asyncio
+import gc
 import threading
+import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,10 +14,13 @@ from daxko_auth import (
     AccessToken,
     ApiCredentials,
     ClientScope,
+    Secret,
     TokenEndpointUnavailable,
     TokenRefused,
     TokenSource,
 )
+from daxko_auth.policy import source as source_module
+from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.sandbox import Sandbox
 
 
@@ -110,3 +116,99 @@ def test_a_renewal_is_known_by_its_thread_and_ends_with_the_program(sandbox: San
         asked.result()
 
     assert [thread.daemon for thread in renewing] == [True]
+
+
+def test_a_pause_is_waited_for_by_scopes_that_come_later(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock
+) -> None:
+    """One 429 is enough: the next scope waits for the rest of that pause, and does not fail."""
+    sandbox.fail_next(1, "status", status=429, retry_after=7)
+    with ThreadPoolExecutor(1) as pool:
+        sandbox.hold()
+        first = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        second = pool.submit(source.token, 1234)
+        sandbox.release()
+        assert first.result()
+        assert second.result()
+
+    assert sandbox.token_requests() == 3
+
+    sandbox.fail_next(1, "status", status=429, retry_after=40)
+    source.reject(source.token(9999))
+    with pytest.raises(TokenEndpointUnavailable):
+        source.token(9999)
+    clock.pass_time(15)
+    before = len(clock.waits)
+    assert source.warm([1]).popitem()[1], "what is left of the pause, 25 s, is within the deadline of 30"
+    (waited,) = clock.waits[before:]
+    assert 25 <= waited <= 26
+
+
+def test_a_renewal_that_waits_is_told_of_a_longer_pause(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """What another scope was answered meanwhile counts for all; asking at once would be the next 429."""
+
+    class Overtaken(FakeClock):
+        def wait(self, event: threading.Event, seconds: float) -> bool:
+            over = super().wait(event, seconds)
+            if len(self.waits) == 1:
+                source._account.note(TokenEndpointUnavailable("slow down", retry_after=5))
+            return over
+
+    overtaken = Overtaken()
+    with TokenSource(credentials, sandbox.base_url, clock=overtaken) as source:
+        sandbox.fail_next(1, "status", status=503)
+        assert source.token(9999)
+
+    assert sandbox.token_requests() == 2
+    assert len(overtaken.waits) == 2
+    assert overtaken.waits[1] >= 5
+
+
+def test_scopes_that_nobody_asks_for_any_more_are_forgotten(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web server that is asked for any number of customers must not grow with each that was ever named."""
+    monkeypatch.setattr(source_module, "_SWEEP_FROM", 8)
+    with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
+        source._sweep_at = 8
+        kept = source.token(9999)
+        for scope in range(20_000, 20_030):
+            with pytest.raises(TokenRefused):
+                source.token(scope)
+        assert len(set(source._slots.values())) == 31, "what they were answered is remembered"
+        clock.pass_time(31)
+        for scope in range(30_000, 30_040):
+            with pytest.raises(TokenRefused):
+                source.token(scope)
+
+        assert not source._slots.keys() & set(range(20_000, 20_030))
+        requests = sandbox.token_requests()
+        assert source.token(9999) == kept
+        assert sandbox.token_requests() == requests, "a scope with a usable token is not forgotten"
+
+
+def test_ten_thousand_scopes_cost_less_than_a_kibibyte_each(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """Beside the token itself; whoever serves every customer holds them all."""
+    with TokenSource(credentials, sandbox.base_url) as source:
+        life = source.token(9999)
+        tokens = [
+            AccessToken(ClientScope(number), Secret(f"token-{number}"), life.expires_at, life.expires_in)
+            for number in range(1, 10_001)
+        ]
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for token in tokens:
+                with source._lock:
+                    slot = source._slot_of(token.scope.client_id)
+                slot.held = HeldToken.of(token, source._policy, wall=time.time(), monotonic=time.monotonic())
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert (after - before) / len(tokens) < 1024
+        assert source.token(7_777) is tokens[7_776]

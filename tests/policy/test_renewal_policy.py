@@ -92,9 +92,7 @@ def test_what_is_drawn_by_lot_stays_within_its_bounds(
     policy = RenewalPolicy(first_retry_wait=3)
 
     assert policy.renewal_age(100) == pytest.approx(age)
-    assert [policy.retry_wait(attempt, None) for attempt in (1, 2, 3)] == waits
-    assert policy.retry_wait(1, 7.5) == 7.5
-    assert policy.retry_wait(3, 7.5) == max(7.5, waits[2])
+    assert [policy.retry_wait(attempt) for attempt in (1, 2, 3)] == waits
 
 
 def test_the_pause_after_a_failure_is_what_the_server_asked_within_the_deadline() -> None:

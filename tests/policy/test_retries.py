@@ -56,7 +56,7 @@ def test_a_server_that_stays_unwell_is_asked_four_times(
 def test_waits_grow_and_are_drawn_by_lot(clock: FakeClock) -> None:
     """Full jitter: a fleet that failed together must not come back together."""
     policy = RenewalPolicy()
-    drawn = {attempt: [policy.retry_wait(attempt, None) for _ in range(200)] for attempt in (1, 2, 3)}
+    drawn = {attempt: [policy.retry_wait(attempt) for _ in range(200)] for attempt in (1, 2, 3)}
 
     assert [max(waits) <= 2 ** (attempt - 1) for attempt, waits in drawn.items()] == [True] * 3
     assert [len(set(waits)) > 190 for waits in drawn.values()] == [True] * 3
@@ -186,7 +186,7 @@ def test_retry_after_is_honoured(
     sandbox.fail_next(1, "status", status=429, retry_after=retry_after)
 
     assert ask(source, 9999)
-    assert waited <= sum(clock.waits) <= max(waited, 1)
+    assert waited <= sum(clock.waits) <= waited + 1
 
 
 def test_a_wait_that_the_server_asks_for_is_shared_by_all_who_wait(
@@ -201,7 +201,8 @@ def test_a_wait_that_the_server_asks_for_is_shared_by_all_who_wait(
         sandbox.release()
 
         assert len({token.result() for token in waiting}) == 1
-    assert clock.waits == [7]
+    assert len(clock.waits) == 1
+    assert 7 <= clock.waits[0] <= 8
     assert sandbox.token_requests() == 2
 
 

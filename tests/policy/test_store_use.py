@@ -161,8 +161,7 @@ def test_a_store_that_fails_costs_no_caller_anything(
         first = ask(source, 9999)
         source.reject(first)
         assert ask(source, 9999) != first
-    if step != "exit":
-        assert "asked for directly" in caplog.text
+    assert "asked for directly" in caplog.text
     assert "is down" not in caplog.text, "what a store says may hold its password"
 
 
@@ -190,6 +189,7 @@ def test_a_store_that_stays_down_is_warned_of_once_a_window_and_used_again_when_
         assert len(warnings_of(caplog)) == 2
 
         store.step = "none"
+        clock.pass_time(5)
         source.reject(source.token(1234))
         kept = source.token(1234)
     assert len(warnings_of(caplog)) == 2
@@ -364,3 +364,72 @@ def test_a_day_of_calls_costs_two_requests(
             land_all(source)
             clock.pass_time(60)
     assert sandbox.token_requests() == 2
+
+
+@pytest.mark.parametrize("how", ["reject", "refused_without_replay"])
+def test_a_rejected_token_leaves_the_store_at_once(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, how: str
+) -> None:
+    """A process that starts a second later must not begin with a token that a server refused."""
+    store = MemoryStore()
+    key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        token = source.token(9999)
+        land_all(source)
+        assert store.read(key) == token
+        getattr(source, how)(token)
+        land_all(source)
+        assert store.read(key) is None
+
+
+def test_a_rejection_for_which_no_thread_can_be_had_is_no_error(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next renewal sees to the store."""
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = MemoryStore()
+    with TokenSource(credentials, sandbox.base_url, store=store) as source:
+        token = source.token(9999)
+        land_all(source)
+        monkeypatch.setattr(source._crew, "run", none_left)
+        source.reject(token)
+        monkeypatch.undo()
+        assert source.token(9999) != token
+        assert store.read(TokenKey(sandbox.base_url, credentials, ClientScope(9999))) == source.token(9999)
+
+
+def test_a_store_that_failed_is_left_alone_for_a_moment(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """One that does not answer costs its timeout at every step of every renewal, and callers wait for that."""
+    store = BrokenStore("turn")
+    tried: list[str] = []
+    fail_or_not = store._at
+    store._at = lambda step: (tried.append(step), fail_or_not(step))[1]  # type: ignore[method-assign, func-returns-value]
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        source.token(9999)
+        assert tried == ["turn"]
+        source.token(1234)
+        assert tried == ["turn"]
+
+        store.step = "none"
+        clock.pass_time(5)
+        source.reject(source.token(9999))
+        land_all(source)
+        source.token(9999)
+    assert tried == ["turn", "drop", "turn", "enter", "read", "write", "exit"]
+
+
+def test_a_turn_is_given_back_also_to_a_store_that_failed_meanwhile(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """Others wait for it."""
+    store = BrokenStore("write")
+    left: list[str] = []
+    store._at = lambda step: left.append(step) or BrokenStore._at(store, step)  # type: ignore[method-assign, func-returns-value]
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        source.token(9999)
+    assert left == ["turn", "enter", "read", "write", "exit"]
