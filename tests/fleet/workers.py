@@ -1,0 +1,86 @@
+"""
+Worker processes of a fleet: cold, each with a source of its own, and one store between them.
+
+Run as a program, this is one of them: it asks when it is told to, and says how that ended.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import daxko_auth
+from daxko_auth import ApiCredentials, Daxko, TokenSource
+from daxko_auth.sandbox import Sandbox
+
+
+class Worker:
+    """One process, seen from the test."""
+
+    def __init__(self, sandbox: Sandbox, store: str, where: str) -> None:
+        settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
+        self.process = subprocess.Popen(  # noqa: S603 - this very file
+            [sys.executable, __file__, store, where],
+            env={**os.environ, **settings},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def go(self, client_id: int = 9999) -> None:
+        """Have it call the API for a Daxko client, and do not wait for the end of that."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{client_id}\n")
+
+    def said(self) -> str:
+        """Wait for what it says next: `ready` when it has started, then a status or the name of an error each time."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still, as a machine that is out of memory or has been suspended."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def fleet(sandbox: Sandbox, count: int, store: str, where: str) -> Iterator[list[Worker]]:
+    """Start so many workers with a store, e.g. `FileStore` and its folder; yield them ready, and end them."""
+    workers = [Worker(sandbox, store, where) for _ in range(count)]
+    try:
+        assert [worker.said() for worker in workers] == ["ready"] * count
+        yield workers
+    finally:
+        for worker in workers:
+            with worker.process:  # closes the pipes, too
+                worker.process.kill()
+
+
+def work(store: str, where: str) -> None:
+    """Be a worker, until nobody has anything more to say."""
+    shared = getattr(daxko_auth, store)(where)
+    with TokenSource(ApiCredentials.from_env(), store=shared) as source:
+        print("ready", flush=True)  # noqa: T201 - to the test
+        for line in sys.stdin:
+            try:
+                with Daxko(source.credentials, int(line), source=source) as daxko:
+                    ended = str(daxko.http.get("/v3/x").status_code)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the test wants to know
+                ended = type(error).__name__
+            print(ended, flush=True)  # noqa: T201 - to the test
+
+
+if __name__ == "__main__":
+    work(*sys.argv[1:])
