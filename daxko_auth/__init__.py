@@ -4,6 +4,9 @@ Access tokens for the Daxko Operations API: requested once, shared, renewed in t
 The whole public door stands in `__all__`; everything else may change without notice.
 """
 
+import typing as _typing
+from importlib import import_module as _import_module
+
 from daxko_auth.doors.daxko import AsyncDaxko, Daxko
 from daxko_auth.doors.httpx import DaxkoAuth
 from daxko_auth.edges.memory_store import MemoryStore
@@ -29,6 +32,9 @@ from daxko_auth.policy.renewal_policy import RenewalPolicy
 from daxko_auth.policy.source import TokenSource
 from daxko_auth.policy.store import TokenStore
 
+if _typing.TYPE_CHECKING:  # pragma: no cover
+    from daxko_auth.edges.file_store import FileStore
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "Daxko",
     "DaxkoAuth",
     "DaxkoAuthError",
+    "FileStore",
     "MemberLoginRefused",
     "MemberToken",
     "MemoryStore",
@@ -58,7 +65,28 @@ __all__ = [
     "events",
 ]
 
+# What needs packages of an extra: imported when it is first asked for.
+_LAZY = {"FileStore": ("daxko_auth.edges.file_store", "files")}
+
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.
-for _public in map(globals().__getitem__, __all__):
-    if _public is not events:
-        _public.__module__ = __name__
+for _name in set(__all__) - {*_LAZY, "events"}:
+    globals()[_name].__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    module, extra = _LAZY[name]
+    try:
+        public = getattr(_import_module(module), name)
+    except ModuleNotFoundError as error:
+        msg = f"{name} needs {error.name}, which is not installed: pip install 'daxko-auth[{extra}]'"
+        raise ImportError(msg) from error
+    public.__module__ = __name__
+    globals()[name] = public
+    return public
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
