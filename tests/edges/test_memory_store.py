@@ -1,10 +1,9 @@
-"""The token store of one process."""
+"""What holds for the token store of one process only; what every store keeps to is in `test_store_contract.py`."""
 
 import os
 import pickle
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,71 +25,11 @@ def token(secret: str, minutes: int = 0, scope: int = 9999) -> AccessToken:
     return AccessToken(ClientScope(scope), Secret(f"canary-{secret}"), NOON + timedelta(minutes=minutes), 3_600)
 
 
-def test_what_is_written_is_read_and_nothing_else() -> None:
-    """One customer's token is never another's."""
-    store = MemoryStore()
-    assert store.read(KEY) is None
-    store.write(KEY, token("a"))
-    assert store.read(KEY) == token("a")
-    assert store.read(OTHER_KEY) is None
-    assert MemoryStore().read(KEY) is None
-
-
 def test_a_token_that_has_ended_is_kept_like_any_other() -> None:
     """Whether it is usable is the reader's question; a store has no clock."""
     store = MemoryStore()
     store.write(KEY, token("long ago", minutes=-1_000_000))
     assert store.read(KEY) == token("long ago")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "kept"),
-    [
-        (token("a", 0), token("b", 1), token("b")),
-        (token("a", 1), token("b", 0), token("a")),
-        (token("a", 0), token("b", 0), token("b")),
-    ],
-    ids=["newer", "older", "equal"],
-)
-def test_an_older_token_never_replaces_a_newer_one(first: AccessToken, second: AccessToken, kept: AccessToken) -> None:
-    """A slow renewal that lost its turn must not undo a quick one."""
-    store = MemoryStore()
-    store.write(KEY, first)
-    store.write(KEY, second)
-    assert store.read(KEY) == kept
-
-
-def test_exactly_the_refused_token_is_dropped_and_not_its_successor() -> None:
-    """A late 401 for the old token must not cost the new one."""
-    store = MemoryStore()
-    store.drop(KEY, token("a"))
-    store.write(KEY, token("b"))
-    store.drop(KEY, token("a"))
-    store.drop(OTHER_KEY, token("b"))
-    assert store.read(KEY) == token("b")
-    store.drop(KEY, token("b", minutes=99))
-    assert store.read(KEY) is None
-    store.write(KEY, token("a", minutes=-99))
-    assert store.read(KEY) == token("a")
-
-
-def test_only_one_has_the_turn_for_a_token_at_a_time() -> None:
-    """Two sources that share a store renew one after the other, and the second finds the first one's token."""
-    store, inside, most = MemoryStore(), [0], [0]
-
-    def renew() -> None:
-        for _ in range(200):
-            with store.turn(KEY, timeout=30):
-                inside[0] += 1
-                most[0] = max(most[0], inside[0])
-                inside[0] -= 1
-
-    threads = [threading.Thread(target=renew) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1]
 
 
 @pytest.mark.parametrize("timeout", [0.05, 0.0, -0.5, -1])

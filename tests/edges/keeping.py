@@ -1,0 +1,49 @@
+"""
+What the tests of stores keep, and for whom.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from daxko_auth.facts.credentials import ApiCredentials
+from daxko_auth.facts.scope import ClientScope
+from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.token_key import TokenKey
+from daxko_auth.facts.tokens import AccessToken
+
+#: By the real clock, because some stores forget what has ended.
+SOON: Final = datetime.now(UTC) + timedelta(hours=1)
+USERNAME, PASSWORD, REFRESH_TOKEN = "canary_user", "canary-password", "canary.refresh-token"
+ORIGIN: Final = "https://api.daxko.com"
+
+
+def key(
+    scope: int = 9999,
+    origin: str = ORIGIN,
+    username: str = USERNAME,
+    password: str = PASSWORD,
+    refresh_token: str = REFRESH_TOKEN,
+) -> TokenKey:
+    """Return a key that differs in what is given."""
+    return TokenKey(origin, ApiCredentials(username, password, refresh_token), ClientScope(scope))
+
+
+KEY: Final = key()
+#: Each differs from `KEY` in one thing.
+OTHERS: Final = {
+    "Daxko client": key(scope=1234),
+    "origin": key(origin="https://api.daxko.com:8443"),
+    "username": key(username="canary_other"),
+    "password": key(password="canary-rotated"),
+    "refresh token": key(refresh_token="canary.rotated-token"),
+}
+
+
+def token(name: str = "a", minutes: int = 0, scope: int = 9999) -> AccessToken:
+    """Return a token that ends so many minutes later than soon."""
+    return AccessToken(ClientScope(scope), Secret(f"canary-{name}"), SOON + timedelta(minutes=minutes), 3_600)
+
+
+def whole(kept: AccessToken | None) -> tuple[str, datetime, int] | None:
+    """Return all that a token is: two are equal when their ends are not."""
+    return kept and (kept.reveal(), kept.expires_at, kept.expires_in)
