@@ -1,9 +1,12 @@
-"""Something that asks the token endpoint once."""
+"""Something that asks the token endpoint once, and a store in files."""
+
+from pathlib import Path
 
 import httpx
 import pytest
 from asking import SENT_AT, AskOnce
 
+from daxko_auth import FileStore
 from daxko_auth.edges.exchange import Exchange, Outcome
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.origin import Origin
@@ -27,3 +30,15 @@ def ask_once(sandbox: Sandbox, credentials: ApiCredentials) -> AskOnce:
         return exchange.request(ClientScope(client_id), sent_at=SENT_AT, timeout=timeout)
 
     return once
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a path where there is nothing yet."""
+    return tmp_path / "tokens"
+
+
+@pytest.fixture
+def store(folder: Path) -> FileStore:
+    """Give a store without anything in it."""
+    return FileStore(folder)

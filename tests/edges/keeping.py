@@ -2,9 +2,14 @@
 What the tests of stores keep, and for whom.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+import pytest
+
+from daxko_auth.edges.sealing import entry_name
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.secret import Secret
@@ -47,3 +52,13 @@ def token(name: str = "a", minutes: int = 0, scope: int = 9999) -> AccessToken:
 def whole(kept: AccessToken | None) -> tuple[str, datetime, int] | None:
     """Return all that a token is: two are equal when their ends are not."""
     return kept and (kept.reveal(), kept.expires_at, kept.expires_in)
+
+
+def entry_in(folder: Path) -> Path:
+    """Return the file that a `FileStore` keeps the token of `KEY` in."""
+    return folder / f"{entry_name(KEY)}.token"
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was warned of."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
