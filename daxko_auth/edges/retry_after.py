@@ -8,13 +8,12 @@ from typing import Final
 
 from daxko_auth.facts.fork import no_fork
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 # The three forms of an HTTP-date; dateutil alone would find a date in almost anything, in any time zone.
 _HTTP_DATE: Final = re.compile(
     r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [1-9][0-9]{3} [0-9:]{8} GMT"
     r"|[A-Z][a-z]{5,8}, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} GMT"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9 ][0-9] [0-9:]{8} [1-9][0-9]{3}",
-    re.ASCII,
 )
 
 
@@ -40,6 +39,6 @@ def http_date_of(value: str | None) -> datetime | None:
         from dateutil.parser import parse  # noqa: PLC0415
 
     try:
-        return parse(value, ignoretz=True).replace(tzinfo=UTC)
+        return parse(value).replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

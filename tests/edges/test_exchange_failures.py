@@ -51,6 +51,7 @@ def test_the_wait_the_server_asks_for_is_passed_on(
     outcome = ask_once()
     assert type(outcome) is TokenEndpointUnavailable
     assert outcome.retry_after == seconds
+    assert f". Ask again {f'in {seconds} s' if seconds else 'later'}; if it lasts" in str(outcome)
 
 
 def test_a_date_to_wait_for_is_measured_by_the_servers_clock(ask_once: AskOnce) -> None:

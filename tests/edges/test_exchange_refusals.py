@@ -96,6 +96,13 @@ def test_what_the_server_says_is_masked_shortened_and_made_printable(sandbox: Sa
     assert sandbox.refresh_token not in everything
 
 
+def test_a_reason_that_ends_with_a_full_stop_is_part_of_our_sentence(sandbox: Sandbox, ask_once: AskOnce) -> None:
+    """The full stop comes off, and no letter with it."""
+    sandbox.fail_next(1, "answer", status=400, body={"error": "oh", "error_description": "There is no X."})
+
+    assert "refused (400, oh: There is no X). Check" in str(ask_once())
+
+
 def test_a_password_that_is_a_word_of_the_code_changes_nothing(sandbox: Sandbox, ask_once: AskOnce) -> None:
     """The code is compared by programs, and must not depend on the password."""
     outcome = ask_once(account=ApiCredentials(sandbox.username, "client", sandbox.refresh_token))

@@ -25,6 +25,14 @@ def test_of_a_broken_answer_nothing_is_told_that_stood_in_it(reason: str, told: 
     assert sentence == f"did not answer in HTTP (RemoteProtocolError: {told})"
 
 
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.RemoteProtocolError])
+def test_the_end_of_a_reason_is_not_the_end_of_the_sentence(kind: type[httpx.TransportError]) -> None:
+    """Full stops come off its end, and nothing else: a reason is what an operator searches for."""
+    _, sentence = what_happened(kind("...what was X.."), [])
+
+    assert sentence.endswith(f"({kind.__name__}: ...what was X)")
+
+
 @contextmanager
 def _interrupted() -> Iterator[None]:
     try:
