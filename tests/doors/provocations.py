@@ -5,11 +5,17 @@ Secrets are spelt so that no line of this file holds one: a traceback shows the 
 """
 
 import copy
+import fcntl
+import os
 import pickle
+import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import anyio
@@ -20,18 +26,21 @@ from raw_server import Behaviour, RawServer, answer, saying
 from support import FakeClock, land_all
 
 from daxko_auth import (
+    AccessToken,
     ApiCredentials,
     AsyncDaxko,
     ClientScope,
     Daxko,
     DaxkoAuth,
     DaxkoAuthError,
+    FileStore,
     MemoryStore,
     RenewalPolicy,
     Secret,
     TokenKey,
     TokenSource,
 )
+from daxko_auth.edges import file_store
 from daxko_auth.edges.http import BearerAuth
 from daxko_auth.edges.transports import LARGEST_ANSWER
 from daxko_auth.facts.vendor import BearerKind
@@ -286,6 +295,35 @@ def mistaken_path(stage: Stage) -> object:
     return httpx.get(f"{stage.sandbox.base_url}/v3/programs/locations", auth=bearer)
 
 
+def stored(stage: Stage, store: FileStore) -> object:
+    """Keep a token in a store."""
+    scope = ClientScope(9999)
+    token = AccessToken(scope, Secret(ACCESS_TOKEN), datetime.fromtimestamp(stage.clock.wall(), UTC), 60)
+    store.write(TokenKey(stage.sandbox.base_url, stage.credentials(), scope), token)
+    return None
+
+
+def store_in_an_open_folder(stage: Stage) -> object:
+    """Let others into the folder of a store."""
+    folder = stage.folder / "tokens"
+    store = FileStore(folder)
+    folder.mkdir(0o755)
+    stage.stack.callback(folder.rmdir)
+    return stored(stage, store)
+
+
+def store_in_a_locked_folder(stage: Stage) -> object:
+    """Wait, for no time, until a process goes on that has the lock."""
+    folder = stage.folder / "tokens"
+    stage.stack.callback(shutil.rmtree, folder)
+    stored(stage, FileStore(folder))
+    frozen = stage.stack.enter_context((folder / "lock").open())
+    fcntl.flock(frozen, fcntl.LOCK_EX)
+    seconds = SimpleNamespace(monotonic=count().__next__, sleep=lambda _: None)
+    stage.monkeypatch.setattr(file_store, "time", seconds)
+    return stored(stage, FileStore(folder))
+
+
 Deed = Callable[[Stage], object | Awaitable[object]]
 
 PROVOCATIONS: Final[dict[str, Deed]] = {
@@ -487,5 +525,13 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The Daxko is closed": lambda stage: sign_in(stage, closed=True),
     "No access token is to be had for the member": lambda stage: sign_in(
         stage, source=stage.source(credentials=stage.credentials(WRONG))
+    ),
+    # A store cannot be used.
+    "The folder of a store is a file": lambda stage: FileStore(os.devnull),
+    "The folder of a store becomes open to others": store_in_an_open_folder,
+    "The folder of a store stays locked": store_in_a_locked_folder,
+    "The system cannot keep a folder private": lambda stage: (
+        stage.monkeypatch.delattr(os, "geteuid"),
+        FileStore(stage.folder),
     ),
 }

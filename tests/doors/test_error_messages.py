@@ -49,6 +49,7 @@ class Met:
     words: str
     error: Exception
     home: str
+    folder: Path
     #: The token endpoints that were asked.
     asked: frozenset[str]
     #: Tokens that were there.
@@ -57,7 +58,7 @@ class Met:
     @property
     def message(self) -> str:
         """What the error says, with nothing in it that differs from run to run."""
-        return re.sub(r"(?<=127\.0\.0\.1:)[0-9]{2,}", "PORT", str(self.error))
+        return re.sub(r"(?<=127\.0\.0\.1:)[0-9]{2,}", "PORT", str(self.error)).replace(str(self.folder), "/FOLDER")
 
     @property
     def entry(self) -> str:
@@ -95,7 +96,8 @@ class Everybody:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is what a user would see
                 asked = {arrival.path for arrival in stage.sandbox.log} & ENDPOINTS
                 # This frame is in the traceback, so no local of it may hold them.
-                return Met(words, error, stage.sandbox.base_url, frozenset(asked), _revealed(stage.sandbox, tokens))
+                tokens_shown = _revealed(stage.sandbox, tokens)
+                return Met(words, error, stage.sandbox.base_url, self._folder, frozenset(asked), tokens_shown)
         raise AssertionError(f"nothing happened: {words}")
 
 

@@ -15,6 +15,7 @@ from daxko_auth import (
     ClientScope,
     Daxko,
     DaxkoAuth,
+    FileStore,
     MemoryStore,
     RenewalPolicy,
     TokenSource,
@@ -26,13 +27,14 @@ PROJECT = Path(__file__).parents[2]
 # What the core must not import: the extras, the tools of the tests, and what most programs never need.
 NOT_IMPORTED = [
     *["typer", "rich.console", "starlette", "uvicorn", "jwt", "redis", "trio", "asyncio"],
+    *["cryptography", "filelock", "platformdirs"],
     *["dateutil", "daxko_api", "daxko_auth.sandbox", "daxko_auth.doors.demo", "concurrent.futures.thread"],
 ]
 
 
 def test_all_names_what_can_be_imported_and_nothing_else() -> None:
     """A name that is public by accident is public for ever."""
-    public = {name for name in vars(daxko_auth) if not name.startswith("_")}
+    public = {name for name in dir(daxko_auth) if not name.startswith("_")}
     rooms = {"doors", "edges", "facts", "policy", "sandbox"}
 
     assert public - rooms == set(daxko_auth.__all__)
@@ -63,6 +65,29 @@ assert {absent!r} not in set(sys.modules) - before
     subprocess.run([sys.executable, "-c", lines], check=True)  # noqa: S603 - our own lines
 
 
+EXTRAS = {"FileStore": ("daxko_auth.edges.file_store", "filelock", "files")}
+
+
+@pytest.mark.parametrize(("name", "module", "missing", "extra"), [(name, *rest) for name, rest in EXTRAS.items()])
+def test_what_needs_an_extra_says_so_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, name: str, module: str, missing: str, extra: str
+) -> None:
+    """Nobody knows by heart which package a store is made of, nor needs to."""
+    public = getattr(daxko_auth, name)
+    monkeypatch.delattr(daxko_auth, name)
+    assert getattr(daxko_auth, name) is public, "found again"
+    monkeypatch.delattr(daxko_auth, name)
+    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=rf"^{name} needs {missing}, .*: pip install 'daxko-auth\[{extra}\]'$"):
+        getattr(daxko_auth, name)
+
+
+def test_a_name_that_is_not_there_is_missed_as_in_any_module() -> None:
+    """Programs ask with hasattr."""
+    assert not hasattr(daxko_auth, "FileStorr")
+
+
 def test_the_types_are_shipped() -> None:
     """Without the marker every type checker ignores every annotation."""
     for package in ("daxko_auth", "generated/daxko_api"):
@@ -76,6 +101,7 @@ TAKERS: dict[str, Callable[..., Any]] = {
     "ClientScope": lambda *_, **typo: ClientScope(9999, **typo),
     "RenewalPolicy": lambda *_, **typo: RenewalPolicy(**typo),
     "MemoryStore": lambda *_, **typo: MemoryStore(**typo),
+    "FileStore": lambda *_, **typo: FileStore(**typo),
     "TokenSource": TokenSource,
     "TokenSource.token": lambda credentials, url, **typo: TokenSource(credentials, url).token(9999, **typo),
     "TokenSource.warm": lambda credentials, url, **typo: TokenSource(credentials, url).warm([9999], **typo),

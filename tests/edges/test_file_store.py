@@ -143,16 +143,18 @@ def test_a_lock_in_use_is_no_litter(store: FileStore, folder: Path) -> None:
         os.utime(lock, (time.time() - 30 * DAY,) * 2)
 
 
-def test_a_folder_with_something_in_it_that_was_put_aside_is_not_deleted(store: FileStore, folder: Path) -> None:
+def test_a_folder_with_something_in_it_that_was_put_aside_is_not_touched(store: FileStore, folder: Path) -> None:
     """Somebody made it, and may miss it."""
     store.write(KEY, token("a"))
     replaced(entry_in(folder), lambda path: (path / "theirs").mkdir(parents=True))
+    entry_in(folder).chmod(0o755)
     store.write(KEY, token("b"))
     (aside,) = folder.glob("*.tmp")
     os.utime(aside, (time.time() - 99 * DAY,) * 2)
     os.utime(folder / "lock", (time.time() - 2 * DAY,) * 2)
     store.write(KEY, token("b"))
     assert (aside / "theirs").is_dir()
+    assert aside.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -3,6 +3,7 @@ A program as a user writes it, for the type checkers; `mypy --strict` and `pyrig
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import assert_type
 
 import httpx
@@ -16,6 +17,7 @@ from daxko_auth import (
     ClientScope,
     Daxko,
     DaxkoAuth,
+    FileStore,
     MemberToken,
     MemoryStore,
     RenewalPolicy,
@@ -38,6 +40,9 @@ def threads(credentials: ApiCredentials) -> None:
         assert_type(source.warm([9999, "1234"]), dict[ClientScope, AccessToken | TokenRequestError])
         source.reject(token)
         httpx.Client(auth=DaxkoAuth(source, ClientScope(9999), replay=False))
+    for store in (FileStore(), FileStore("tokens"), FileStore(folder=Path("tokens"))):
+        assert_type(store, FileStore)
+        TokenSource(credentials, store=store).close()
     try:
         with Daxko(credentials, "9999", timeout=5) as daxko, daxko.for_scope(1234) as sibling:
             assert_type(daxko.http, httpx.Client)
