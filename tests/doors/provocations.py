@@ -527,7 +527,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage, source=stage.source(credentials=stage.credentials(WRONG))
     ),
     # A store cannot be used.
-    "The folder of a store is a file": lambda stage: FileStore(os.devnull),
+    "The folder of a store is a file": lambda _: FileStore(os.devnull),
     "The folder of a store becomes open to others": store_in_an_open_folder,
     "The folder of a store stays locked": store_in_a_locked_folder,
     "The system cannot keep a folder private": lambda stage: (

@@ -96,8 +96,8 @@ class Everybody:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is what a user would see
                 asked = {arrival.path for arrival in stage.sandbox.log} & ENDPOINTS
                 # This frame is in the traceback, so no local of it may hold them.
-                tokens_shown = _revealed(stage.sandbox, tokens)
-                return Met(words, error, stage.sandbox.base_url, self._folder, frozenset(asked), tokens_shown)
+                home, there = stage.sandbox.base_url, self._folder
+                return Met(words, error, home, there, frozenset(asked), _revealed(stage.sandbox, tokens))
         raise AssertionError(f"nothing happened: {words}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeping import KEY, token, warnings_of
+from keeping import KEY, entry_in, token, warnings_of
 
 from daxko_auth import ApiCredentials, FileStore, TokenSource, TokenStoreError
 from daxko_auth.edges import file_store
@@ -60,7 +60,9 @@ def test_what_cannot_be_written_to_is_still_read(
 ) -> None:
     """A volume mounted read-only brings tokens into a container. The system's answer is put on here."""
     store.write(KEY, token("a"))
+    entry_in(folder).chmod(0o644)
     reader = FileStore(folder)
+    failing(monkeypatch, "fchmod", code, lambda *_: True)
     failing(monkeypatch, "open", code, lambda _, flags, *__: bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
     failing(monkeypatch, "unlink", code, lambda *_: True)
     for _ in range(2):

@@ -51,6 +51,7 @@ def test_whatever_the_umask_files_and_folders_are_their_owners_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int
 ) -> None:
     """From the first moment, temporary files and locks included; and so are the folders above that were missing."""
+    monkeypatch.delattr(os, "fchmod")  # or else they would be open for a moment
     seen: list[int] = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda number: (seen.append(os.fstat(number).st_mode), real(number))[1])
