@@ -19,9 +19,10 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_every_block_of_python_runs(sandbox: Sandbox, block: str) -> None:
+def test_every_block_of_python_runs(sandbox: Sandbox, tmp_path: Path, block: str) -> None:
     """An example that does not run is the first thing a newcomer finds out."""
     settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
+    settings["HOME"] = str(tmp_path)
 
     subprocess.run([sys.executable, "-c", block], check=True, env=settings, timeout=30)  # noqa: S603 - our own README
 
