@@ -67,9 +67,7 @@ def test_a_writer_killed_at_any_step_loses_nothing_and_holds_nobody_up(
 
     assert not in_child(writes)
     assert store.read(KEY) == token("b" if step == "unlink" else "a", minutes=1)
-    started = time.monotonic()
-    store.write(KEY, token("c", minutes=2))
-    assert time.monotonic() - started < 1
+    store.write(KEY, token("c", minutes=2))  # raises where it is held up
     assert store.read(KEY) == token("c")
     assert warnings_of(caplog) == []
 
