@@ -2,6 +2,7 @@
 
 import socket
 import time
+import traceback
 from typing import Self
 
 import anyio
@@ -158,6 +159,22 @@ def test_a_cancelled_login_is_cancelled(sandbox: Sandbox, backend: str) -> None:
 
     assert anyio.run(cancelled, backend=backend)
     assert len(sandbox.log) == 1
+
+
+def test_an_interrupted_login_leaves_the_password_in_no_traceback() -> None:
+    """Ctrl-C ends up in crash reports, which show the locals of each frame, of httpx's as well."""
+
+    class Interrupted(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            request.read()
+            raise KeyboardInterrupt
+
+    login = MemberLogin(Origin.of("https://api.daxko.com"), httpx.Timeout(10))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        login.request(TOKEN, "name", Secret(CANARY), sent_at=SENT_AT, transport=Interrupted())
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "member_login.py" in shown
+    assert CANARY not in shown
 
 
 class Endless(httpx.AsyncByteStream):

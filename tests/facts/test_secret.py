@@ -163,6 +163,14 @@ def test_a_secret_is_laid_out_like_any_other_text() -> None:
     assert f"{secret:>30}" == repr(secret).rjust(30)
 
 
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_of_fields_is_the_same_fields(duplicate: Callable[[MaskedFields], MaskedFields]) -> None:
+    """As with a secret: programs copy whole answers, and none of them may end in a plain dictionary."""
+    fields = MaskedFields({"access_token": CANARY})
+
+    assert duplicate(fields) is fields
+
+
 def test_fields_show_their_names_and_pickle_nothing() -> None:
     """Any of them may be secret, known to this library or not."""
     fields = MaskedFields({"access_token": CANARY, "more": 1})
