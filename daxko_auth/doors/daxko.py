@@ -259,8 +259,7 @@ def _api(
     timeout: httpx.Timeout,
     transport: httpx.BaseTransport | httpx.AsyncBaseTransport,
 ) -> "AuthenticatedClient":
-    # Imported with the first Daxko: a program that only wants tokens never needs it.
-    from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
+    from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
 
     return AuthenticatedClient(
         base_url=origin.base_url,

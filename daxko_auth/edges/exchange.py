@@ -6,6 +6,7 @@ a traceback from in here would hold the form and the answer. Nothing is retried 
 """
 
 import codecs
+import importlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,10 @@ class Exchange:
         self._origin = origin
         self._transport = transport
         self._wrong_clock = Seldom()
+        # Here, in a thread of the program's, and not with the first request: threads that import the parts of one
+        # package in different orders may be refused with a deadlock error. It is not needed to import this library.
+        with no_fork():
+            importlib.import_module("daxko_api.api.partners.request_access_token")
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
         """
@@ -79,12 +84,11 @@ class Exchange:
         return failed[kind](scope, what)
 
     def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
-        # Imported with the first request: a program that only reads tokens never needs it.
-        with no_fork():
-            from daxko_api.api.partners import request_access_token  # noqa: PLC0415
-            from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
-            from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
+        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see __init__
+        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
+        from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
 
+        with no_fork():
             # With the first of these httpx imports its engine; with the first host name, Python this.
             transport = self._open_transport()
             codecs.lookup("idna")

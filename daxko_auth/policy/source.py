@@ -372,7 +372,9 @@ class TokenSource:
     def _launch(self, slot: Slot) -> Flight[Outcome] | TokenRequestError:
         """Start a renewal, or return why not. Called under the slot's lock, so that it cannot land unseen."""
         scope, held, past = slot.key.scope, slot.held, slot.past
-        not_now = self._closed(scope) or self._no_point_in_asking(scope)
+        not_now = self._closed(scope)
+        if not_now is None and not self._account.is_passing():
+            not_now = self._account.failure_for(scope)
         if not_now is not None:
             return not_now
         # A store may take its time before the first request; after that, whoever waits is told.
@@ -380,12 +382,9 @@ class TokenSource:
 
         def renew() -> None:
             flight.take_off()
-            # The first refusal may have come while this one waited for its turn.
-            outcome: Outcome | None = self._no_point_in_asking(scope)
-            if outcome is None:
-                outcome = self._renewal.run(slot.key, held=held.token if held else None, past=past)
-                if self._account.is_accepted(outcome):
-                    self._crew.grow(_AT_ONCE)
+            outcome = self._renewal.run(slot.key, held=held.token if held else None, past=past)
+            if self._account.is_accepted(outcome):
+                self._crew.grow(_AT_ONCE)
             unnoticed = slot.settle(flight, outcome)
             if self._closing.is_set():
                 slot.clear()
@@ -408,9 +407,6 @@ class TokenSource:
                 retryable=True,
             )
         return flight
-
-    def _no_point_in_asking(self, scope: ClientScope) -> TokenRequestError | None:
-        return None if self._account.is_passing() else self._account.failure_for(scope)
 
     def _closed(self, scope: ClientScope) -> TokenRequestError | None:
         return _closed_error(scope) if self._closing.is_set() else None

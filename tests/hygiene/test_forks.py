@@ -170,7 +170,9 @@ import os, signal, sys, threading
 from daxko_auth import ApiCredentials, TokenSource
 from daxko_auth.edges.retry_after import http_date_of
 
-source = TokenSource(ApiCredentials.from_env())
+def token():
+    return TokenSource(ApiCredentials.from_env()).token(9999)
+
 importing, never = threading.Event(), threading.Event()
 
 class Slow:
@@ -202,14 +204,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.parametrize(
     ("module", "use"),
     [
-        ("daxko_api.client", "source.token(9999)"),
-        ("httpcore", "source.token(9999)"),
-        ("certifi", "source.token(9999)"),
-        ("encodings.idna", "source.token(9999)"),
+        ("daxko_api.client", "token()"),
+        ("httpcore", "token()"),
+        ("certifi", "token()"),
+        ("encodings.idna", "token()"),
         ("dateutil.parser", "http_date_of('Fri, 02 Jan 2026 03:04:05 GMT')"),
     ],
 )
-def test_a_fork_waits_for_an_import_that_the_first_request_makes(sandbox: Sandbox, module: str, use: str) -> None:
+def test_a_fork_waits_for_an_import_that_the_library_makes(sandbox: Sandbox, module: str, use: str) -> None:
     """A module half imported is locked in the child for ever; a server that warms up while it forks would hang."""
     settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
     ran = subprocess.run(  # noqa: S603 - our own lines
@@ -221,3 +223,60 @@ def test_a_fork_waits_for_an_import_that_the_first_request_makes(sandbox: Sandbo
         env={**os.environ, **settings},
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+CROSSING_IMPORTS = """
+import importlib.util, sys, threading, time
+from daxko_auth import ApiCredentials, Daxko, TokenSource
+
+credentials = ApiCredentials.from_env()
+importing = threading.Event()
+outcomes = []
+
+def is_kept_waiting(thread):
+    frame = sys._current_frames().get(thread.ident)
+    # By a lock of Python's import, or by ours.
+    return frame is not None and frame.f_code.co_name in ("acquire", "no_fork")
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        return package if name == "daxko_api" else None
+
+def pause(spec):
+    importing.set()
+    end = time.monotonic() + 10
+    while not is_kept_waiting(second) and time.monotonic() < end:
+        time.sleep(0.001)
+
+def ask():
+    with TokenSource(credentials) as source:
+        outcomes.append(str(source.token(9999).scope))
+
+def call():
+    importing.wait()
+    with Daxko(credentials, 9999) as daxko:
+        assert daxko.api
+        outcomes.append(daxko.http.get("/v3/x").status_code)
+
+first, second = threading.Thread(target=ask), threading.Thread(target=call)
+package = importlib.util.find_spec("daxko_api")
+package.loader.create_module = pause
+sys.meta_path.insert(0, Slow())
+first.start(), second.start()
+first.join(), second.join()
+print(*sorted(map(str, outcomes)))
+"""
+
+
+def test_threads_that_begin_at_once_do_not_get_in_the_way_of_each_others_imports(sandbox: Sandbox) -> None:
+    """Python refuses whoever imports the parts of one package in another order than somebody else just then."""
+    settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
+    ran = subprocess.run(  # noqa: S603 - our own lines
+        [sys.executable, "-c", CROSSING_IMPORTS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **settings},
+    )
+    assert (ran.stderr, ran.stdout) == ("", "200 client:9999\n")

@@ -91,6 +91,20 @@ def test_a_wrong_password_is_sent_once_however_many_scopes(sandbox: Sandbox, clo
     assert sandbox.token_requests() == 2
 
 
+def test_a_wrong_password_is_nobodys_longer_than_the_accounts(sandbox: Sandbox, clock: FakeClock) -> None:
+    """Once it is put right, the scopes that asked last do not wait longest."""
+    wrong = ApiCredentials(sandbox.username, "wrong", sandbox.refresh_token)
+    with TokenSource(wrong, sandbox.base_url, clock=clock) as source:
+        source.warm([1])
+        clock.pass_time(29)
+        with pytest.raises(TokenRefused, match="client:2, not asked for"):
+            source.token(2)
+        clock.pass_time(1)
+        with pytest.raises(TokenRefused, match=r"client:2.*refused"):
+            source.token(2)
+    assert sandbox.token_requests() == 2
+
+
 def test_a_pause_that_daxko_asks_for_is_the_accounts(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
     """Rate limits are per account: asking for the next customer at once would be the next 429."""
     sandbox.fail_next(1, "status", status=429, retry_after=3_600)

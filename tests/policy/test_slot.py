@@ -211,3 +211,36 @@ def test_a_slot_that_is_cleared_gives_up_its_token_and_its_flight(
     assert slot.held is None
     flights[0].land(FAILURE)
     assert slot.clear() is None
+
+
+def test_a_slot_is_idle_once_nothing_would_be_lost_with_it(
+    slot: Slot, clock: FakeClock, start: Start, flights: list[Flight[Outcome]]
+) -> None:
+    """Whoever is forgotten too early asks once more, or forgets a refusal; whoever is not, costs memory."""
+    assert slot.is_idle()
+
+    slot.board(start)
+    assert not slot.is_idle(), "somebody waits"
+    _land(slot, flights[-1], FAILURE)
+    clock.pass_time(POLICY.pause(FAILURE) - 0.25)
+    assert not slot.is_idle(), "the failure is for everybody"
+    clock.pass_time(0.25)
+    assert slot.is_idle()
+
+    slot.board(start)
+    _land(slot, flights[-1], _held(clock, 1))
+    assert not slot.is_idle(), "a token is held"
+    slot.hold(_token(1, clock.wall()))
+    clock.pass_time(POLICY.hold - 0.25)
+    slot.drop(_token(1, clock.wall() - POLICY.hold + 0.25))
+    assert not slot.is_idle(), "401s are handed over"
+    clock.pass_time(0.25)
+    assert slot.is_idle()
+
+    slot.board(start)
+    _land(slot, flights[-1], _held(clock, 2))
+    slot.drop_without_replay(_token(2, clock.wall()))
+    clock.pass_time(POLICY.hold - 0.25)
+    assert not slot.is_idle(), "the next 401 without a replay changes nothing"
+    clock.pass_time(0.25)
+    assert slot.is_idle()

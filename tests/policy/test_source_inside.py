@@ -64,9 +64,10 @@ def test_a_hold_is_announced_once_with_all_that_one_needs_to_look(
     """Which scope, which origin, which token, for how long, and what to check."""
     token = source.token(9999)
     source.replacement_refused(token)
+    (announced,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     source.replacement_refused(token)
 
-    (announced,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record for record in caplog.records if record.levelno == logging.WARNING] == [announced]
     assert announced.getMessage() == (
         f"client:9999: {source.origin.base_url} refused the fresh token {token.fingerprint} too; for 30 s its 401s "
         "are handed over without a renewal. Check that the account may use this endpoint"

@@ -174,6 +174,30 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
+def test_a_turn_that_was_not_taken_is_not_given_back(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+) -> None:
+    """It would be somebody else's by now, or a second trouble about the first."""
+    ended: list[str] = []
+
+    class Turn(_Turn):
+        def __exit__(self, *_: object) -> None:
+            ended.append("exit")
+
+    class Store(BrokenStore):
+        def turn(self, key: TokenKey, timeout: float) -> Turn:  # noqa: ARG002 - what stores are asked
+            return Turn(self)
+
+    store = Store("enter")
+    with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
+        source.token(9999)
+        assert ended == []
+        store.step = "none"
+        clock.pass_time(5)
+        source.token(1234)
+        assert ended == ["exit"]
+
+
 def test_a_store_that_stays_down_is_warned_of_once_a_window_and_used_again_when_it_is_back(
     sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,7 +207,11 @@ def test_a_store_that_stays_down_is_warned_of_once_a_window_and_used_again_when_
         for scope in (9999, 1234):
             source.token(scope)
         assert len(warnings_of(caplog)) == 1
-        clock.pass_time(61)
+        clock.pass_time(54)
+        source.reject(source.token(1234))
+        source.token(1234)
+        assert len(warnings_of(caplog)) == 1
+        clock.pass_time(6)
         source.reject(source.token(9999))
         source.token(9999)
         assert len(warnings_of(caplog)) == 2
