@@ -185,7 +185,7 @@ def test_a_turn_that_was_not_taken_is_not_given_back(
             ended.append("exit")
 
     class Store(BrokenStore):
-        def turn(self, key: TokenKey, timeout: float) -> Turn:  # noqa: ARG002 - what stores are asked
+        def turn(self, key: TokenKey, timeout: float) -> Turn:
             return Turn(self)
 
     store = Store("enter")
