@@ -2,7 +2,6 @@
 The numbers of the policy, and what follows from them. All times are in seconds.
 """
 
-from math import inf
 from random import SystemRandom
 from typing import Any, Final
 
@@ -13,6 +12,8 @@ from daxko_auth.facts.tokens import EARLY_EXPIRY
 
 # Draws from the system, so that forked workers do not all draw the same numbers.
 _RANDOM: Final = SystemRandom()
+# Seconds, about a month: far more than anybody needs, and less than makes a lock or a date overflow.
+_LONGEST: Final = 31 * 86_400.0
 
 
 def _is_number(value: object) -> bool:
@@ -21,8 +22,8 @@ def _is_number(value: object) -> bool:
 
 
 def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
-    if not _is_number(value) or not 0 < value < inf:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds above zero"
+    if not _is_number(value) or not 0 < value <= _LONGEST:
+        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds above zero, a month at most"
         raise ValueError(msg)
 
 

@@ -18,7 +18,10 @@ SECONDS = {
     "hold": 30,
 }
 SHARES = {"renew_after": 0.75, "jitter": 0.05}
-WORDS = {**dict.fromkeys(SECONDS, "a number of seconds above zero"), "attempts": "a whole number above zero"}
+WORDS = {
+    **dict.fromkeys(SECONDS, "a number of seconds above zero, a month at most"),
+    "attempts": "a whole number above zero",
+}
 WORDS |= dict.fromkeys(SHARES, "a share of a token's life, from 0 to 1")
 
 
@@ -39,9 +42,10 @@ def test_a_number_is_above_zero_and_says_what_it_is(field: str) -> None:
 
 @pytest.mark.parametrize("field", SECONDS)
 def test_times_may_be_short_but_not_nothing(field: str) -> None:
-    """Half a second is a time; none is a storm, and one without end is a hang."""
-    assert getattr(RenewalPolicy(**{field: 0.5}), field) == 0.5
-    for nothing in (0, float("inf"), float("nan"), "1", True):
+    """Half a second is a time; none is a storm, and one without end, or of centuries, is a hang or an overflow."""
+    for seconds in (0.5, 31 * 86_400):
+        assert getattr(RenewalPolicy(**{field: seconds}), field) == seconds
+    for nothing in (0, 31 * 86_400 + 1, float("inf"), float("nan"), "1", True):
         with pytest.raises(ValueError, match=f"RenewalPolicy.{field}"):
             RenewalPolicy(**{field: nothing})  # type: ignore[arg-type]
 
