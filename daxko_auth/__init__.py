@@ -33,6 +33,7 @@ from daxko_auth.policy.source import TokenSource
 from daxko_auth.policy.store import TokenStore
 
 if _typing.TYPE_CHECKING:  # pragma: no cover
+    from daxko_auth.doors.opentelemetry import OpenTelemetryEvents
     from daxko_auth.edges.file_store import FileStore
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "MemberLoginRefused",
     "MemberToken",
     "MemoryStore",
+    "OpenTelemetryEvents",
     "RenewalPolicy",
     "Secret",
     "TokenEndpointUnavailable",
@@ -66,7 +68,10 @@ __all__ = [
 ]
 
 # What needs packages of an extra: imported when it is first asked for.
-_LAZY = {"FileStore": ("daxko_auth.edges.file_store", "files")}
+_LAZY = {
+    "FileStore": ("daxko_auth.edges.file_store", "files"),
+    "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "otel"),
+}
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.
 for _name in set(__all__) - {*_LAZY, "events"}:

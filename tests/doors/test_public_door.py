@@ -27,7 +27,7 @@ PROJECT = Path(__file__).parents[2]
 # What the core must not import: the extras, the tools of the tests, and what most programs never need.
 NOT_IMPORTED = [
     *["typer", "rich.console", "starlette", "uvicorn", "jwt", "redis", "trio", "asyncio"],
-    *["cryptography", "filelock", "platformdirs"],
+    *["cryptography", "filelock", "platformdirs", "opentelemetry"],
     *["dateutil", "daxko_api", "daxko_auth.sandbox", "daxko_auth.doors.demo", "concurrent.futures.thread"],
 ]
 
@@ -65,7 +65,10 @@ assert {absent!r} not in set(sys.modules) - before
     subprocess.run([sys.executable, "-c", lines], check=True)  # noqa: S603 - our own lines
 
 
-EXTRAS = {"FileStore": ("daxko_auth.edges.file_store", "filelock", "files")}
+EXTRAS = {
+    "FileStore": ("daxko_auth.edges.file_store", "filelock", "files"),
+    "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "opentelemetry.metrics", "otel"),
+}
 
 
 @pytest.mark.parametrize(("name", "module", "missing", "extra"), [(name, *rest) for name, rest in EXTRAS.items()])
