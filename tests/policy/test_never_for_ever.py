@@ -188,6 +188,28 @@ def test_whoever_comes_after_the_landing_does_not_wait(backend: str) -> None:
     assert (flight.join(), anyio.run(flight.ajoin, backend=backend)) == (7, 7)
 
 
+def test_a_crew_is_never_larger_than_it_may_be() -> None:
+    """A crew of one is what keeps a wrong password from being sent once for each scope."""
+    crew, go_on = Crew(2), threading.Event()
+    at_work = threading.Semaphore(0)
+
+    def job() -> None:
+        at_work.release()
+        go_on.wait(20)
+
+    for _ in range(5):
+        crew.run(job)
+    assert at_work.acquire(timeout=20)
+    assert at_work.acquire(timeout=20)
+    assert (crew._at_work, len(crew._jobs)) == (2, 3)
+    crew.grow(4)
+    assert at_work.acquire(timeout=20)
+    assert at_work.acquire(timeout=20)
+    assert (crew._at_work, len(crew._jobs)) == (4, 1)
+    go_on.set()
+    assert at_work.acquire(timeout=20)
+
+
 def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that stayed behind would run at some later time, for nobody."""
     crew, done = Crew(2), threading.Event()
