@@ -120,11 +120,13 @@ def test_what_is_no_account_is_named_by_its_kind() -> None:
     assert str(caught.value) == "credentials are ApiCredentials, not tuple; use ApiCredentials.from_env()"
 
 
-def test_a_source_starts_with_one_thread_at_most(source: TokenSource) -> None:
-    """Until the account is accepted, requests go one at a time."""
+def test_a_source_starts_with_one_thread_at_most_and_may_have_sixteen(source: TokenSource) -> None:
+    """Until the account is accepted, requests go one at a time; after that, no more at once than a server bears."""
     before = threading.active_count()
     assert source._crew._size == 1
     assert threading.active_count() == before
+    source.token(9999)
+    assert source._crew._size == 16
 
 
 def test_a_closed_source_keeps_nothing_of_who_still_asks(source: TokenSource) -> None:
