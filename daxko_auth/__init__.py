@@ -1,7 +1,7 @@
 """
 Access tokens for the Daxko Operations API: requested once, shared, renewed in time.
 
-The whole public door stands in `__all__`; everything else may change without notice.
+The whole public door stands in `__all__` and `_LAZY`; everything else may change without notice.
 """
 
 import typing as _typing
@@ -33,8 +33,10 @@ from daxko_auth.policy.source import TokenSource
 from daxko_auth.policy.store import TokenStore
 
 if _typing.TYPE_CHECKING:  # pragma: no cover
-    from daxko_auth.doors.opentelemetry import OpenTelemetryEvents
-    from daxko_auth.edges.file_store import FileStore
+    # With `as`, so that type checkers take them for public: they are not in `__all__`.
+    from daxko_auth.doors.opentelemetry import OpenTelemetryEvents as OpenTelemetryEvents
+    from daxko_auth.edges.file_store import FileStore as FileStore
+    from daxko_auth.edges.redis_store import RedisStore as RedisStore
 
 __version__ = "0.1.0"
 
@@ -48,11 +50,9 @@ __all__ = [
     "Daxko",
     "DaxkoAuth",
     "DaxkoAuthError",
-    "FileStore",
     "MemberLoginRefused",
     "MemberToken",
     "MemoryStore",
-    "OpenTelemetryEvents",
     "RenewalPolicy",
     "Secret",
     "TokenEndpointUnavailable",
@@ -67,14 +67,16 @@ __all__ = [
     "events",
 ]
 
-# What needs packages of an extra: imported when it is first asked for.
+# What needs packages of an extra: public as well, and imported when it is first asked for. Not in `__all__`, because
+# `from daxko_auth import *` asks for everything there.
 _LAZY = {
     "FileStore": ("daxko_auth.edges.file_store", "files"),
     "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "otel"),
+    "RedisStore": ("daxko_auth.edges.redis_store", "redis"),
 }
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.
-for _name in set(__all__) - {*_LAZY, "events"}:
+for _name in set(__all__) - {"events"}:
     globals()[_name].__module__ = __name__
 
 

@@ -12,6 +12,7 @@ import anyio
 import httpx
 import pytest
 from leaks.hunt import Hunt
+from redis_server import RedisServer, redis_server
 from support import Ask, Call, FakeClock, land_all
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
@@ -43,6 +44,27 @@ def source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> I
     with TokenSource(credentials, sandbox.base_url, clock=clock) as made:
         yield made
         land_all(made)
+
+
+@pytest.fixture(scope="session")
+def redis_of_all_tests() -> Iterator[RedisServer]:
+    """Run a Redis for the whole session."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def shared_redis(redis_of_all_tests: RedisServer) -> RedisServer:
+    """Give a Redis without a key in it, which other tests need afterwards."""
+    redis_of_all_tests.tell("FLUSHALL")
+    return redis_of_all_tests
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """Run a Redis of the test's own, for ill use."""
+    with redis_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["thread", "asyncio", "trio"])

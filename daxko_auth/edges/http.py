@@ -77,11 +77,11 @@ def proxy_for(origin: Origin) -> str | None:
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
-def run_within(seconds: float, call: Callable[[], _Result]) -> _Result:
+def run_within(seconds: float, call: Callable[[], _Result], *, what: str = "exchange") -> _Result:
     """
-    Return what `call` returns.
+    Return what `call` returns; `what` it is names its thread.
 
-    httpx has no total deadline: its timeouts start anew with every read, and name resolution has
+    Neither httpx nor redis-py has a total deadline: timeouts start anew with every read, and name resolution has
     none. So the call runs on a thread of its own and is left behind when the time is up.
 
     Raises:
@@ -97,5 +97,5 @@ def run_within(seconds: float, call: Callable[[], _Result]) -> _Result:
 
     # The caller's context goes along: a transport of somebody's own may trace or log by it.
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="daxko-auth exchange", daemon=True).start()
+    threading.Thread(target=context.run, args=(run,), name=f"daxko-auth {what}", daemon=True).start()
     return outcome.result(timeout=seconds)

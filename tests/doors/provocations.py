@@ -35,10 +35,12 @@ from daxko_auth import (
     DaxkoAuthError,
     FileStore,
     MemoryStore,
+    RedisStore,
     RenewalPolicy,
     Secret,
     TokenKey,
     TokenSource,
+    TokenStore,
 )
 from daxko_auth.edges import file_store
 from daxko_auth.edges.http import BearerAuth
@@ -295,7 +297,7 @@ def mistaken_path(stage: Stage) -> object:
     return httpx.get(f"{stage.sandbox.base_url}/v3/programs/locations", auth=bearer)
 
 
-def stored(stage: Stage, store: FileStore) -> object:
+def stored(stage: Stage, store: TokenStore) -> object:
     """Keep a token in a store."""
     scope = ClientScope(9999)
     token = AccessToken(scope, Secret(ACCESS_TOKEN), datetime.fromtimestamp(stage.clock.wall(), UTC), 60)
@@ -533,5 +535,9 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The system cannot keep a folder private": lambda stage: (
         stage.monkeypatch.delattr(os, "geteuid"),
         FileStore(stage.folder),
+    ),
+    "The URL of a store is none": lambda _: RedisStore(f"redis://{CANARY}/{CANARY}@localhost"),
+    "No Redis is where a store looks for it": lambda stage: stored(
+        stage, RedisStore(f"redis://user:{CANARY}@127.0.0.1:1")
     ),
 }

@@ -17,6 +17,7 @@ from daxko_auth import (
     DaxkoAuth,
     FileStore,
     MemoryStore,
+    RedisStore,
     RenewalPolicy,
     TokenSource,
 )
@@ -32,16 +33,24 @@ NOT_IMPORTED = [
 ]
 
 
+EXTRAS = {
+    "FileStore": (["edges.file_store"], "filelock", "files"),
+    "OpenTelemetryEvents": (["doors.opentelemetry"], "opentelemetry.metrics", "otel"),
+    "RedisStore": (["edges.redis_store", "edges.redis_address"], "redis", "redis"),
+}
+PUBLIC = {*daxko_auth.__all__, *EXTRAS}
+
+
 def test_all_names_what_can_be_imported_and_nothing_else() -> None:
     """A name that is public by accident is public for ever."""
     public = {name for name in dir(daxko_auth) if not name.startswith("_")}
     rooms = {"doors", "edges", "facts", "policy", "sandbox"}
 
-    assert public - rooms == set(daxko_auth.__all__)
+    assert public - rooms == PUBLIC
     assert sorted(daxko_auth.__all__) == daxko_auth.__all__
 
 
-@pytest.mark.parametrize("name", sorted(set(daxko_auth.__all__) - {"events"}))
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"events"}))
 def test_public_things_name_themselves_by_the_public_door(name: str) -> None:
     """A traceback that says daxko_auth.facts.errors.TokenRefused teaches people to import from there."""
     public = getattr(daxko_auth, name)
@@ -52,35 +61,30 @@ def test_public_things_name_themselves_by_the_public_door(name: str) -> None:
 
 @pytest.mark.parametrize("absent", NOT_IMPORTED)
 def test_an_import_brings_in_no_extra(absent: str) -> None:
-    """The core is for scripts and serverless functions, too."""
+    """The core is for scripts and serverless functions, too; nor does one of all names ask for one."""
     # Without rich and click: httpx imports them for its own command line where they are installed.
     lines = f"""
 import sys
 sys.modules["click"] = sys.modules["rich"] = None
 import httpx
 before = set(sys.modules)
-import daxko_auth
+from daxko_auth import *
 assert {absent!r} not in set(sys.modules) - before
 """
     subprocess.run([sys.executable, "-c", lines], check=True)  # noqa: S603 - our own lines
 
 
-EXTRAS = {
-    "FileStore": ("daxko_auth.edges.file_store", "filelock", "files"),
-    "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "opentelemetry.metrics", "otel"),
-}
-
-
-@pytest.mark.parametrize(("name", "module", "missing", "extra"), [(name, *rest) for name, rest in EXTRAS.items()])
+@pytest.mark.parametrize(("name", "modules", "missing", "extra"), [(name, *rest) for name, rest in EXTRAS.items()])
 def test_what_needs_an_extra_says_so_where_it_is_missing(
-    monkeypatch: pytest.MonkeyPatch, name: str, module: str, missing: str, extra: str
+    monkeypatch: pytest.MonkeyPatch, name: str, modules: list[str], missing: str, extra: str
 ) -> None:
     """Nobody knows by heart which package a store is made of, nor needs to."""
     public = getattr(daxko_auth, name)
     monkeypatch.delattr(daxko_auth, name)
     assert getattr(daxko_auth, name) is public, "found again"
     monkeypatch.delattr(daxko_auth, name)
-    monkeypatch.delitem(sys.modules, module)
+    for module in modules:
+        monkeypatch.delitem(sys.modules, f"daxko_auth.{module}")
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=rf"^{name} needs {missing}, .*: pip install 'daxko-auth\[{extra}\]'$"):
         getattr(daxko_auth, name)
@@ -105,6 +109,7 @@ TAKERS: dict[str, Callable[..., Any]] = {
     "RenewalPolicy": lambda *_, **typo: RenewalPolicy(**typo),
     "MemoryStore": lambda *_, **typo: MemoryStore(**typo),
     "FileStore": lambda *_, **typo: FileStore(**typo),
+    "RedisStore": lambda *_, **typo: RedisStore("redis://localhost", **typo),
     "TokenSource": TokenSource,
     "TokenSource.token": lambda credentials, url, **typo: TokenSource(credentials, url).token(9999, **typo),
     "TokenSource.warm": lambda credentials, url, **typo: TokenSource(credentials, url).warm([9999], **typo),

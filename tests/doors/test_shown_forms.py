@@ -20,6 +20,7 @@ from daxko_auth import (
     FileStore,
     MemberToken,
     MemoryStore,
+    RedisStore,
     Secret,
     TokenKey,
     TokenSource,
@@ -33,6 +34,7 @@ from daxko_auth.sandbox import Sandbox
 
 CANARY = "canary-4fd1c8"
 URL = "https://api.daxko.com"
+REDIS_URL = f"rediss+sentinel://user:{CANARY}@one,two/main?ssl_password={CANARY}&sentinel_password={CANARY}"
 END = datetime(2030, 1, 1, tzinfo=UTC)
 CREDENTIALS = ApiCredentials("daxko_api_user", CANARY, f"{CANARY}.refresh")
 TOKEN = AccessToken(ClientScope(9999), Secret(CANARY), END, 86_400)
@@ -62,6 +64,8 @@ HOLDERS: dict[str, Callable[[], object]] = {
     "TokenKey": lambda: KEY,
     "MemoryStore": full_store,
     "FileStore's insides": lambda: vars(FileStore()),
+    "RedisStore": lambda: RedisStore(REDIS_URL),
+    "RedisStore's insides": lambda: vars(RedisStore(REDIS_URL)),
     "HeldToken": lambda: full_source()._slots[9999].held,
     "TokenSource": full_source,
     "TokenSource's insides": lambda: vars(full_source()),

@@ -34,6 +34,8 @@ def key(
 
 
 KEY: Final = key()
+#: What a `RedisStore` keeps the token of `KEY` under, and whose turn it is.
+ENTRY, TURN = (f"daxko_auth:{{{entry_name(KEY)}}}:{kind}" for kind in ("token", "turn"))
 #: Each differs from `KEY` in one thing.
 OTHERS: Final = {
     "Daxko client": key(scope=1234),

@@ -14,18 +14,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keeping import KEY, OTHERS, PASSWORD, REFRESH_TOKEN, key, token, whole
 
-from daxko_auth import AccessToken, ApiCredentials, FileStore, MemoryStore, TokenKey, TokenSource, TokenStore
+from daxko_auth import (
+    AccessToken,
+    ApiCredentials,
+    FileStore,
+    MemoryStore,
+    RedisStore,
+    TokenKey,
+    TokenSource,
+    TokenStore,
+)
 from daxko_auth.sandbox import Sandbox
 
 View = Callable[[], TokenStore]
 
 
-@pytest.fixture(params=["MemoryStore", "FileStore"])
+@pytest.fixture(params=["MemoryStore", "FileStore", "RedisStore"])
 def view(request: pytest.FixtureRequest) -> View:
     """Return what makes a view of one empty store of each kind."""
     if request.param == "FileStore":
         folder = request.getfixturevalue("tmp_path") / "tokens"
         return lambda: FileStore(folder)
+    if request.param == "RedisStore":
+        url = request.getfixturevalue("shared_redis").url
+        return lambda: RedisStore(url)
     store = MemoryStore()
     return lambda: store
 

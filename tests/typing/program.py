@@ -20,6 +20,7 @@ from daxko_auth import (
     FileStore,
     MemberToken,
     MemoryStore,
+    RedisStore,
     RenewalPolicy,
     TokenEndpointUnavailable,
     TokenRequestError,
@@ -43,6 +44,7 @@ def threads(credentials: ApiCredentials) -> None:
     for store in (FileStore(), FileStore("tokens"), FileStore(folder=Path("tokens"))):
         assert_type(store, FileStore)
         TokenSource(credentials, store=store).close()
+    TokenSource(credentials, store=RedisStore("rediss://redis.example")).close()
     try:
         with Daxko(credentials, "9999", timeout=5) as daxko, daxko.for_scope(1234) as sibling:
             assert_type(daxko.http, httpx.Client)
