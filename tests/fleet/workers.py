@@ -11,19 +11,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import daxko_auth
-from daxko_auth import ApiCredentials, Daxko, TokenSource
-from daxko_auth.sandbox import Sandbox
+from daxko_auth import ApiCredentials, Daxko, RenewalPolicy, TokenSource
+
+if TYPE_CHECKING:  # sixteen that each import a server take long to start
+    from daxko_auth.sandbox import Sandbox
 
 
 class Worker:
     """One process, seen from the test."""
 
-    def __init__(self, sandbox: Sandbox, store: str, where: str) -> None:
+    def __init__(self, sandbox: "Sandbox", store: str, where: str, deadline: float) -> None:
         settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
         self.process = subprocess.Popen(  # noqa: S603 - this very file
-            [sys.executable, __file__, store, where],
+            [sys.executable, __file__, store, where, str(deadline)],
             env={**os.environ, **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -55,10 +58,19 @@ class Worker:
         self.process.send_signal(signal.SIGCONT)
 
 
+def all_call(workers: list[Worker], client_id: int = 9999) -> list[str]:
+    """Have all of them call the API for a Daxko client at the same time, and return what they say."""
+    for worker in workers:
+        worker.go(client_id)
+    return [worker.said() for worker in workers]
+
+
 @contextmanager
-def fleet(sandbox: Sandbox, count: int, store: str, where: str) -> Iterator[list[Worker]]:
+def fleet(
+    sandbox: "Sandbox", count: int, store: str, where: str, deadline: float = RenewalPolicy().deadline
+) -> Iterator[list[Worker]]:
     """Start so many workers with a store, e.g. `FileStore` and its folder; yield them ready, and end them."""
-    workers = [Worker(sandbox, store, where) for _ in range(count)]
+    workers = [Worker(sandbox, store, where, deadline) for _ in range(count)]
     try:
         assert [worker.said() for worker in workers] == ["ready"] * count
         yield workers
@@ -68,10 +80,11 @@ def fleet(sandbox: Sandbox, count: int, store: str, where: str) -> Iterator[list
                 worker.process.kill()
 
 
-def work(store: str, where: str) -> None:
+def work(store: str, where: str, deadline: str) -> None:
     """Be a worker, until nobody has anything more to say."""
     shared = getattr(daxko_auth, store)(where)
-    with TokenSource(ApiCredentials.from_env(), store=shared) as source:
+    policy = RenewalPolicy(deadline=float(deadline))
+    with TokenSource(ApiCredentials.from_env(), store=shared, policy=policy) as source:
         print("ready", flush=True)  # noqa: T201 - to the test
         for line in sys.stdin:
             try:

@@ -1,0 +1,142 @@
+"""Sixteen processes and one Redis, as on many machines: they behave like one program, whatever happens to one or it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis_server import RedisServer, redis_server
+from support import in_child
+from workers import Worker, all_call, fleet
+
+from daxko_auth import ApiCredentials, RedisStore, TokenSource
+from daxko_auth.sandbox import Sandbox
+
+pytestmark = pytest.mark.timeout(120)
+
+PROCESSES = 16
+COLD, KILLED, FROZEN = 9999, 1234, 1235
+#: Half of it is waited for a turn; a turn lasts two thirds of that.
+DEADLINE = 20.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    """Run a Redis for this module."""
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Run one sandbox for this module; each test has a Daxko client of its own in it."""
+    with Sandbox(clients=(COLD, KILLED, FROZEN)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def processes(sandbox: Sandbox, server: RedisServer) -> Iterator[list[Worker]]:
+    """Start them once for this module: that takes longer than what they do."""
+    with fleet(sandbox, PROCESSES, "RedisStore", server.url, DEADLINE) as workers:
+        yield list(workers)
+
+
+def test_sixteen_cold_processes_with_one_redis_cause_one_token_request(
+    processes: list[Worker], sandbox: Sandbox
+) -> None:
+    """A deployment starts them all at once, on whatever machine, and the rate limit is the account's."""
+    sandbox.hold()
+    for worker in processes:
+        worker.go(COLD)
+    sandbox.wait_for_token_requests(1, COLD)
+    sandbox.release()
+    assert [worker.said() for worker in processes] == ["200"] * len(processes)
+    assert sandbox.token_requests(COLD) == 1
+
+    # And when a token is refused, the first to renew does so for all.
+    sandbox.revoke(COLD)
+    assert all_call(processes, COLD) == ["200"] * len(processes)
+    assert sandbox.token_requests(COLD) == 2
+
+
+def test_when_whoever_is_asking_is_killed_or_stands_still_one_other_asks(
+    processes: list[Worker], sandbox: Sandbox
+) -> None:
+    """Nobody gives its turn back; it ends by itself, and the next in turn asks for all the others."""
+    frozen, killed, *others = processes
+    waiting = {FROZEN: others[:3], KILLED: others[3:]}
+    sandbox.hold()
+    for first, scope in ((frozen, FROZEN), (killed, KILLED)):
+        first.go(scope)
+        sandbox.wait_for_token_requests(1, scope)
+        for worker in waiting[scope]:
+            worker.go(scope)
+    frozen.freeze()
+    processes.remove(killed)
+    killed.kill()
+    for scope in waiting:
+        sandbox.wait_for_token_requests(2, scope, timeout=DEADLINE)
+    sandbox.release()
+    assert [worker.said() for worker in others] == ["200"] * len(others)
+    # It has lost its turn; what it does with the answer is its own affair.
+    frozen.thaw()
+    assert frozen.said() == "200"
+    assert (sandbox.token_requests(KILLED), sandbox.token_requests(FROZEN)) == (2, 2)
+
+
+def test_redis_that_stops_under_load_fails_no_call_and_is_used_again() -> None:
+    """An outage of a cache costs each process a token request for each renewal, and nobody an error."""
+    with (
+        redis_server() as server,
+        Sandbox(token_life=2) as sandbox,
+        fleet(sandbox, 4, "RedisStore", server.url) as workers,
+    ):
+
+        def call_until(condition: Callable[[], bool]) -> None:
+            end = time.monotonic() + 30
+            while not condition():
+                assert time.monotonic() < end
+                assert all_call(workers) == ["200"] * 4
+
+        def asked(times: int) -> Callable[[], bool]:
+            enough = sandbox.token_requests() + times
+            return lambda: sandbox.token_requests() >= enough
+
+        def all_have_the_same_token() -> bool:
+            calls = [arrival for arrival in sandbox.log if not arrival.is_token_request]
+            return len({call.bearer_fingerprint for call in calls[-4:]}) == 1
+
+        call_until(asked(2))
+        server.stop()
+        call_until(asked(6))
+        assert not all_have_the_same_token()
+        server.start()
+        call_until(all_have_the_same_token)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+# From Python 3.12 on. That is what this is about.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_workers_forked_from_one_that_has_used_it_share_its_tokens_and_ask_once(shared_redis: RedisServer) -> None:
+    """With --preload the source is made, and perhaps used, before there are workers."""
+    with (
+        Sandbox() as sandbox,
+        TokenSource(
+            ApiCredentials(sandbox.username, sandbox.password, sandbox.refresh_token),
+            sandbox.base_url,
+            store=RedisStore(shared_redis.url),
+        ) as source,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        known = source.token(1234)
+
+        def works() -> bool:
+            return source.token(1234) == known != source.token(9999)
+
+        sandbox.hold()
+        workers = [pool.submit(in_child, works) for _ in range(8)]
+        sandbox.wait_for_token_requests(1, 9999)
+        sandbox.release()
+        assert all(worker.result(60) for worker in workers)
+        assert (sandbox.token_requests(1234), sandbox.token_requests(9999)) == (1, 1)
