@@ -3,10 +3,14 @@
 import gc
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
 from daxko_auth.doors import daxko as daxko_module
+
+# What Python 3.11 says where coverage wants to trace two threads that start at the same moment.
+_TRACED_AT_ONCE: Final = "Cannot install a trace function while another trace function is being installed"
 
 
 @pytest.fixture(autouse=True)
@@ -35,4 +39,4 @@ def nothing_left_to_the_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setattr(sys, "unraisablehook", lambda raised: complaints.append(f"{raised.exc_value!r}"))
     yield
     gc.collect()
-    assert complaints == []
+    assert [complaint for complaint in complaints if _TRACED_AT_ONCE not in complaint] == []

@@ -24,7 +24,8 @@ from daxko_auth.policy.held_token import HeldToken
 # What a float of Unix time does not tell apart.
 A_MOMENT = 1e-5
 
-POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.floats(min_value=1e-3, max_value=1e4)
+A_MONTH = 31 * 86_400
+POSITIVE = st.floats(0, A_MONTH, exclude_min=True) | st.floats(min_value=1e-3, max_value=1e4)
 SHARES = st.floats(0, 1)
 LIVES = st.integers(1, LONGEST_LIFE) | st.integers(1, 100)
 # Some day between 1970 and 2100, some time after the machine was started.
