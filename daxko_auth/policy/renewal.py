@@ -87,10 +87,10 @@ class Renewal:
                     continue  # another scope was told to wait, meanwhile
             attempt += 1
             outcome = self._exchange(key.scope, attempt, deadline)
+            self.account.note(outcome)
             if isinstance(outcome, HeldToken):
                 return outcome if outcome.is_usable(self.clock) else _dead_on_arrival(key)
             failure = outcome
-            self.account.note(failure)
 
     def _exchange(self, scope: ClientScope, attempt: int, deadline: float) -> HeldToken | TokenRequestError:
         wall, monotonic = self.clock.wall(), self.clock.monotonic()

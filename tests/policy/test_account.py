@@ -107,3 +107,71 @@ def test_the_pause_that_is_left_runs_out(clock: FakeClock) -> None:
     assert account.failure_for(SCOPE) is not None
     clock.pass_time(1)
     assert account.failure_for(SCOPE) is None
+
+
+def _too_many(retry_after: float = 1.0) -> TokenEndpointUnavailable:
+    return TokenEndpointUnavailable("slow down", retry_after=retry_after, status_code=429)
+
+
+def test_each_pause_that_was_too_short_is_followed_by_one_twice_as_long(clock: FakeClock) -> None:
+    """Daxko tells each of a hundred processes to wait for one second; all of them are back after that one."""
+    account = Account(RenewalPolicy(first_pause=1, deadline=30), clock)
+    pauses = []
+    for _ in range(8):
+        account.note(_too_many())
+        pauses.append(account.pause_left())
+        assert account.failure_for(SCOPE) is not None
+        clock.pass_time(pauses[-1])
+
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30], "up to the deadline, which is as long as anybody waits"
+    account.note(_too_many(retry_after=45.0))
+    assert account.pause_left() == 45
+
+
+def test_answers_to_what_was_under_way_together_are_one_pause(clock: FakeClock) -> None:
+    """Sixteen renewals that are told at once to wait were too many by one second, not by a day."""
+    account = Account(RenewalPolicy(first_pause=1), clock)
+    account.note(_too_many())
+    clock.pass_time(1)
+    for _ in range(16):
+        account.note(_too_many())
+        clock.pass_time(0.0625)
+    assert account.pause_left() == 2 - 0.0625
+
+    clock.pass_time(account.pause_left())
+    account.note(_too_many())
+    assert account.pause_left() == 4
+
+
+def test_a_token_ends_the_row_of_pauses_and_not_the_pause(clock: FakeClock) -> None:
+    """It was asked for before; what Daxko said to the others holds, and the next pause is a first one again."""
+    account = Account(RenewalPolicy(first_pause=1), clock)
+    token = AccessToken(SCOPE, Secret("a-token"), utc(NOON + 3_600), 3_600)
+    held = HeldToken.of(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
+    account.note(held)
+    assert account.failure_for(SCOPE) is None
+
+    account.note(_too_many())
+    clock.pass_time(1)
+    account.note(_too_many())
+    account.note(held)
+    assert account.pause_left() == 2
+    clock.pass_time(2)
+    account.note(_too_many(retry_after=3.0))
+    assert account.pause_left() == 3
+    clock.pass_time(3)
+    account.note(_too_many(retry_after=3.0))
+    assert account.pause_left() == 3
+    clock.pass_time(3)
+    account.note(_too_many(retry_after=3.0))
+    assert account.pause_left() == 4
+
+
+def test_a_wrong_password_is_no_pause(clock: FakeClock) -> None:
+    """The row begins with the first that Daxko asks for."""
+    account = Account(RenewalPolicy(first_pause=1), clock)
+    account.note(TokenRefused("no", error="invalid_client"))
+    assert account.pause_left() == 0
+    account.note(_too_many())
+
+    assert account.pause_left() == 1
