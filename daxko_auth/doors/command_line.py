@@ -8,12 +8,13 @@ in the shell's history and in the list of processes.
 import json
 import os
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 import daxko_auth
 from daxko_auth.doors import demo as demo_door
+from daxko_auth.facts.errors import CredentialsError
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.vendor import EXAMPLE_CLIENT_ID, EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox import Sandbox
@@ -86,6 +87,28 @@ def sandbox(
     server.serve_until_interrupted()
 
 
+@app.command()
+def scan_cassettes(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Cassettes, or folders of them.")],
+) -> None:
+    """
+    Fail if a recorded cassette holds a secret: one of the environment's DAXKO_* by its value, or a token by its looks.
+
+    Says where and what kind, one line each, and never the value.
+    """
+    try:
+        from daxko_auth.testing.scan import scan  # noqa: PLC0415 - it needs an extra of its own
+
+        done = scan(paths)
+    except (ModuleNotFoundError, CredentialsError) as error:
+        _fail(str(error))
+    for finding in done.findings:
+        typer.echo(finding)
+    if done.findings:
+        raise typer.Exit(1)
+    typer.echo(f"{done.files} cassettes, and no secret in them")
+
+
 def _client_id(number: str) -> int:
     try:
         return ClientScope(number).client_id
@@ -109,6 +132,6 @@ def _read_members(path: Path) -> dict[str, str]:
     raise typer.BadParameter(f"{path} is not a JSON object such as {example}", param_hint="--members")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"daxko-auth: {message}", err=True)
     raise typer.Exit(1)

@@ -22,6 +22,7 @@ from daxko_auth.facts.vendor import SCOPE_PREFIX
 _USERNAME: Final = "DAXKO_USERNAME"
 _PASSWORD: Final = "DAXKO_PASSWORD"  # noqa: S105 - the name of a setting
 _REFRESH_TOKEN: Final = "DAXKO_REFRESH_TOKEN"  # noqa: S105 - the name of a setting
+_MEMBER_PASSWORD: Final = "DAXKO_MEMBER_PASSWORD"  # noqa: S105 - the name of a setting
 _BASE_URL: Final = "DAXKO_BASE_URL"
 _SETTINGS: Final = (_USERNAME, _PASSWORD, _REFRESH_TOKEN)
 
@@ -114,6 +115,22 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
             msg = f"{name} is set; did you mean {_BASE_URL}? Rename it, or pass base_url= if it is something else"
             raise CredentialsError(msg)
     return None
+
+
+def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secret]:
+    """
+    Return by its name what is set of `DAXKO_PASSWORD`, `DAXKO_MEMBER_PASSWORD` and `DAXKO_REFRESH_TOKEN`, here or in
+    the files that `DAXKO_PASSWORD_FILE` and so on name: for those who look for these values.
+
+    Raises:
+        CredentialsError: naming the setting that is doubled or unreadable.
+    """
+    settings = _Settings(os.environ if environ is None else environ)
+    del environ
+    names = (_PASSWORD, _MEMBER_PASSWORD, _REFRESH_TOKEN)
+    is_set = [name for name in names if {name, f"{name}_FILE"} & settings.names]
+    found = {name: _read_setting(name, settings) for name in is_set}
+    return {name: secret for name, secret in found.items() if secret}
 
 
 @frozen(repr=False)

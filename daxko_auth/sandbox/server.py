@@ -148,15 +148,18 @@ class Sandbox(App):
             "for its switches. Never give it a real credential.\n"
         )
 
-    def exports(self) -> list[str]:
-        """Return the lines that point a shell at this sandbox; they hold its password and refresh token."""
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """Return the settings that point a program at this sandbox, readable: they open nothing else."""
+        return {
             "DAXKO_BASE_URL": self.base_url,
             "DAXKO_USERNAME": self.username,
             "DAXKO_PASSWORD": self.password,
             "DAXKO_REFRESH_TOKEN": self.refresh_token,
         }
-        return [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+
+    def exports(self) -> list[str]:
+        """Return the lines that point a shell at this sandbox; they hold its password and refresh token."""
+        return [f"export {name}={shlex.quote(value)}" for name, value in self.settings().items()]
 
     def wait_for(self, condition: Callable[[Sequence[Arrival]], bool], *, timeout: float = 10.0) -> list[Arrival]:
         """

@@ -129,5 +129,5 @@ def test_refusal_to_match_names_what_differs_and_no_secret() -> None:
         pytest.raises(CannotOverwriteExistingCassetteException, match="client:1111") as refusal,
     ):
         STAGE.post_form({"scope": "client:1111", "client_secret": canary}, bearer=Secret("canary-of-a-token"))
-    assert "fields" in str(refusal.value)
+    assert "Scrubbed-Body" in str(refusal.value)
     assert "canary" not in str(refusal.value)

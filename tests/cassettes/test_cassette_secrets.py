@@ -12,9 +12,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from recording.cassette import CASSETTES
-from recording.guard import leaks
 
 from daxko_auth.facts.vendor import EXAMPLE_MEMBER_PASSWORD, EXAMPLE_PASSWORD
+from daxko_auth.testing.scan import leaks
 
 CANARY = 'cänary/pass "word"+&1'
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from recording import placeholders, record
+from recording import record
 from recording.cases import CASES
 from recording.cassette import CASSETTES
-from recording.scrubber import Scrubber
 from recording.stage import Stage
 from recording.studio import RecordingError, record_live, record_sandbox
 
 from daxko_auth import AccessToken, CredentialsError, Secret
+from daxko_auth.testing import placeholders
+from daxko_auth.testing.scrubber import Scrubber
 
 SCRIPT = CASSETTES.parents[1] / "scripts" / "record"
 PASSWORD, REFRESH_TOKEN, ISSUED = "canary-password", "canary-refresh-token", "canary-access-token"

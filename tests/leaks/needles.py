@@ -7,10 +7,8 @@ from functools import lru_cache
 from typing import Final
 
 from daxko_auth.facts.vendor import EXAMPLE_MEMBER_PASSWORD
-from leaks.spellings import spellings
+from daxko_auth.testing.spellings import SHORTEST, spellings
 
-#: Shorter values stand in many texts by chance.
-SHORTEST: Final = 8
 # The beginning of a token is a leak, too: enough of it to tell it from others.
 _PIECE: Final = 12
 # The guide's member password is also how it is called, in messages and in names of parameters.

@@ -6,7 +6,5 @@ twice is never tested here: vcrpy reads every body into memory first, so such a 
 """
 
 from recording.cassette import record, replay
-from recording.guard import leaks
-from recording.scrubber import Scrubber
 
-__all__ = ["Scrubber", "leaks", "record", "replay"]
+__all__ = ["record", "replay"]

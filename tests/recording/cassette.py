@@ -20,8 +20,9 @@ from vcr import VCR
 from vcr.cassette import Cassette
 from vcr.record_mode import RecordMode
 
-from recording import matching, placeholders
-from recording.scrubber import Scrubber
+from daxko_auth.testing.cassettes import settings_with
+from daxko_auth.testing.scrubber import Scrubber
+from recording.placeholders import REPLAYED
 
 #: Where the committed cassettes are.
 CASSETTES: Final = Path(__file__).resolve().parent.parent / "cassettes"
@@ -61,7 +62,7 @@ def replay(
     if not path.is_file():
         msg = f"there is no cassette {path.name} in {directory}; scripts/record makes it"
         raise NotReplayedError(msg)
-    scrubber = scrubber or Scrubber(placeholders.REPLAYED)
+    scrubber = scrubber or Scrubber(REPLAYED, knows_all=True)
     with block_sockets(), _recorder(scrubber, RecordMode.NONE).use_cassette(str(path)) as cassette:
         if not len(cassette):
             msg = f"{path.name} holds no exchange; scripts/record makes it anew"
@@ -105,18 +106,8 @@ def _is_talkative(name: str) -> bool:
 
 
 def _recorder(scrubber: Scrubber, mode: RecordMode, origin: str = "") -> VCR:
-    recorder = VCR(
-        record_mode=mode,
-        serializer="cassette",
-        match_on=matching.MATCH_ON,
-        before_record_request=scrubber.request,
-        before_record_response=scrubber.response,
-        # Else a secret in a compressed answer is not found.
-        decode_compressed_response=True,
-    )
+    recorder = VCR(record_mode=mode, serializer="cassette", **settings_with(scrubber))
     recorder.register_serializer("cassette", _Writer(origin))
-    for matcher in (matching.bearer_kind, matching.accept, matching.fields):
-        recorder.register_matcher(matcher.__name__, matcher)
     return recorder
 
 

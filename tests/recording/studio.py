@@ -17,11 +17,11 @@ from daxko_auth import AccessToken, ApiCredentials, CredentialsError, Secret
 from daxko_auth.facts.credentials import base_url_from_env
 from daxko_auth.facts.vendor import DEFAULT_BASE_URL, EXAMPLE_MEMBER_NAME, EXAMPLE_MEMBER_PASSWORD
 from daxko_auth.sandbox import Sandbox
-from recording import placeholders
+from daxko_auth.testing import placeholders
+from daxko_auth.testing.scan import leaks
+from daxko_auth.testing.scrubber import Scrubber
 from recording.cases import CASES, Case
 from recording.cassette import record, silence
-from recording.guard import leaks
-from recording.scrubber import Scrubber
 from recording.stage import Stage
 
 _MEMBER_NAME: Final = "DAXKO_MEMBER_USERNAME"
@@ -108,7 +108,8 @@ def _record(case: Case, stage: Stage, directory: Path, origin: str) -> Path:
             stage.access_token.reveal(): placeholders.ACCESS_TOKEN,
             stage.member_password.reveal(): placeholders.MEMBER_PASSWORD,
             **names,
-        }
+        },
+        knows_all=True,
     )
     with record(path, scrubber, origin=origin) as cassette:
         case.play(stage)

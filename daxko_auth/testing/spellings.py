@@ -1,5 +1,5 @@
 """
-How a secret looks once something has encoded it, and what long opaque strings look like.
+How a secret looks once something has encoded it, and what tokens that nobody knows look like.
 
 Spellings are for finding values that are known; the shapes are for those that are not. Neither decides
 what to put in their place.
@@ -11,11 +11,16 @@ import re
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+#: Shorter values stand in many texts by chance, so they are looked for only where a secret has its place.
+SHORTEST: Final = 8
 #: The beginning of a JSON object in base64url, which is how every JWT begins.
-JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*")
-#: Thirty-two characters or more with a digit and a letter among them: no word is like that.
-OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}={0,2}")
+JWT: Final = re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*")
 
+#: What may be a token, if it looks drawn by lot.
+LONG: Final = re.compile(r"[A-Za-z0-9_-]{32,}")
+
+# No part of a UUID, and no word of a long name in an address, is longer than this and has digits and letters.
+_LONGEST_PART: Final = 12
 # A fragment of base64 shorter than this stands in many texts by chance.
 _SHORTEST_FRAGMENT: Final = 6
 
@@ -28,6 +33,13 @@ def spellings(value: str) -> list[str]:
     escaped += [spelling.replace("/", r"\/") for spelling in escaped]
     escaped.append("".join(f"\\u{ord(unit):04x}" for unit in value))
     return sorted({value, *percent, *escaped, *_base64(value)}, key=len, reverse=True)
+
+
+def looks_drawn_by_lot(long: str) -> bool:
+    """Return whether a long string is neither words nor a UUID: some part of it is long, with digits and letters."""
+    return any(
+        len(part) > _LONGEST_PART and not part.isalpha() and not part.isdigit() for part in re.split("[-_]", long)
+    )
 
 
 def _base64(value: str) -> set[str]:
