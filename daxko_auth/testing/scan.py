@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_plus
 
-from attrs import frozen
+from attrs import define, frozen
 
 from daxko_auth.facts.credentials import secrets_from_env
 from daxko_auth.facts.secret import Secret
@@ -117,14 +117,12 @@ def leaks(text: str, secrets: Iterable[str | Secret] = ()) -> list[str]:
     known = [secret for secret in known if len(secret.reveal()) >= SHORTEST]
     found: dict[str, None] = {}
     for where, written, what in _strings(text):
-        if what:
-            found[f"{where}: {what}"] = None
+        # Of several readings of one string, the first that shows it: the plain one, if it does.
+        kinds = {what: ""} if what else {}
         for how, view in _views(written):
-            place = f"{where}{how}"
-            if any(secret.reveal() in view for secret in known):
-                found[f"{place}: a known secret"] = None
-            for kind in _kinds_in(view, is_decoded=how == _IN_BASE64):
-                found[f"{place}: {kind}"] = None
+            for kind in _kinds_in(view, known, is_decoded=how == _IN_BASE64):
+                kinds.setdefault(kind, how)
+        found |= {f"{where}{how}: {kind}": None for kind, how in kinds.items()}
     return list(found)
 
 
@@ -139,11 +137,13 @@ def _leaks_in(file: Path, known: Iterable[Secret]) -> list[str]:
         return [f"it cannot be read: {error.strerror or type(error).__name__}"]
     except UnicodeError:
         return ["it cannot be read: it is not text in UTF-8"]
-    except (yaml.YAMLError, RecursionError):
-        return ["it cannot be read: it is neither YAML nor JSON"]
+    except (yaml.YAMLError, ValueError, zlib.error):
+        return ["it cannot be read: it is neither YAML nor JSON, or what it says is binary is not"]
 
 
-def _kinds_in(view: str, *, is_decoded: bool) -> Iterator[str]:
+def _kinds_in(view: str, known: Iterable[Secret], *, is_decoded: bool) -> Iterator[str]:
+    if any(secret.reveal() in view for secret in known):
+        yield "a known secret"
     if JWT.search(view):
         yield "a JWT"
     if is_decoded:
@@ -157,44 +157,58 @@ def _kinds_in(view: str, *, is_decoded: bool) -> Iterator[str]:
 
 def _strings(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield where each string of a cassette stands, the string, and what it is if the place alone says so."""
-    comments = "\n".join(re.findall(r"^\s*#.*", text, re.MULTILINE))
-    yield "in a comment", comments, ""
-    root = _LOADER(text).get_single_node()
-    if root is not None:
-        yield from _strings_of(root, (), "", set())
+    yield "in a comment", "\n".join(re.findall(r"^\s*#.*", text, re.MULTILINE)), ""
+    levels = [_Level()]
+    # Events, not what they make: so no tag runs anything, no depth is too deep, and an alias is nothing new.
+    for event in yaml.parse(text, Loader=_LOADER):
+        match event:
+            case yaml.ScalarEvent():
+                place, header = levels[-1].stand(event)
+                written = _unpacked(event)
+                yield " ".join(place) or "in the file", written, _said_by(header, written)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                levels.append(_Level(*levels[-1].stand(event), isinstance(event, yaml.MappingStartEvent)))
+            case yaml.AliasEvent():
+                levels[-1].stand(event)
+            case yaml.CollectionEndEvent():
+                levels.pop()
+            case _:
+                pass
 
 
-def _strings_of(node: yaml.Node, place: tuple[str, ...], header: str, seen: set[int]) -> Iterator[tuple[str, str, str]]:
-    # The nodes and not what they stand for: so no tag matters, and none can run anything. An alias is the same node.
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    match node:
-        case yaml.ScalarNode():
-            written = _unpacked(node)
-            yield " ".join(place) or "in the file", written, _said_by(header, written)
-        case yaml.SequenceNode():
-            is_list = place == ("interactions",)
-            for number, held in enumerate(node.value, 1):
-                yield from _strings_of(held, (f"interaction {number},",) if is_list else place, header, seen)
-        case yaml.MappingNode():
-            for key, held in node.value:
-                yield from _strings_of(key, place, "", seen)
-                name = key.value.lower() if isinstance(key, yaml.ScalarNode) else ""
-                inner = (*place, name) if name in _KNOWN_NAMES or (name == "interactions" and not place) else place
-                yield from _strings_of(held, inner, name if name in _HEADERS else header, seen)
-        case _:  # pragma: no cover - there is no other kind of node
-            pass
+@define
+class _Level:
+    """A mapping or a list of a cassette while its events come by."""
+
+    place: tuple[str, ...] = ()
+    #: The header that everything in it belongs to.
+    header: str = ""
+    is_mapping: bool = False
+    #: The name of the value that comes next, in small letters; None while a name comes next.
+    _name: str | None = None
+    _number: int = 0
+
+    def stand(self, event: yaml.Event) -> tuple[tuple[str, ...], str]:
+        """Return the place and the header of what begins with this event."""
+        name, self._name = self._name, None
+        if not self.is_mapping:
+            self._number += 1
+            return ((f"interaction {self._number},",) if self.place == ("interactions",) else self.place), self.header
+        if name is None:
+            self._name = str(event.value).lower() if isinstance(event, yaml.ScalarEvent) else ""
+            return self.place, ""
+        is_known = name in _KNOWN_NAMES or (name == "interactions" and not self.place)
+        return ((*self.place, name) if is_known else self.place), (name if name in _HEADERS else self.header)
 
 
 def _said_by(header: str, written: str) -> str:
     return "" if not header or _STAND_IN.fullmatch(written) else _HEADERS[header]
 
 
-def _unpacked(node: yaml.ScalarNode) -> str:
-    if node.tag != _BINARY:
-        return str(node.value)
-    packed = base64.b64decode(node.value)
+def _unpacked(event: yaml.ScalarEvent) -> str:
+    if event.tag != _BINARY:
+        return str(event.value)
+    packed = base64.b64decode(event.value)
     if packed.startswith(_GZIP):
         packed = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(packed, _LARGEST)
     return packed.decode("utf-8", "replace")

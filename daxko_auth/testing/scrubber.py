@@ -137,7 +137,7 @@ class Scrubber:
 
     def _authorization(self, value: str, asked: Asked) -> str:
         scheme, _, bearer = value.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or not bearer:
             return f"{scheme} {WITHHELD}" if scheme.isalpha() and bearer else WITHHELD
         return f"Bearer {self._kind_of(bearer, asked)}"
 

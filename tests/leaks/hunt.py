@@ -76,7 +76,8 @@ class Hunt:
         for name in list(logging.root.manager.loggerDict):
             logging.getLogger(name).setLevel(logging.NOTSET)
         listen = partial(_listen, monkeypatch)
-        listen(logging.Logger, "handle", before=lambda _, record: self._log(record))
+        # Afterwards, as a filter may have taken something out: what is left is what anybody can see.
+        listen(logging.Logger, "handle", after=lambda _, record: self._log(record))
         listen(warnings.WarningMessage, "__init__", before=lambda _, what, *__, **___: self._warn(what))
         listen(pytest.CaptureFixture, "readouterr", result=self.said["output"].extend)
         listen(subprocess.CompletedProcess, "__init__", after=lambda done, *_, **__: self._printed(done))
