@@ -106,7 +106,7 @@ def scan_cassettes(
         typer.echo(finding)
     if done.findings:
         raise typer.Exit(1)
-    typer.echo(f"{done.files} cassettes, and no secret in them")
+    typer.echo(f"No secret found. Cassettes looked at: {done.files}")
 
 
 def _client_id(number: str) -> int:

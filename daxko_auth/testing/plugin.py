@@ -49,14 +49,12 @@ def daxko_source(daxko_sandbox: "Sandbox", daxko_credentials: ApiCredentials) ->
 
 
 @pytest.fixture
-def daxko_env(daxko_sandbox: "Sandbox", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Point the environment at the sandbox for the length of this test, and return the settings: DAXKO_BASE_URL, ..."""
-    settings = daxko_sandbox.settings()
-    for name, value in settings.items():
+def daxko_env(daxko_sandbox: "Sandbox", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the environment at the sandbox for the length of this test: DAXKO_BASE_URL and the account's settings."""
+    for name, value in daxko_sandbox.settings().items():
         monkeypatch.setenv(name, value)
         # Both at once would be refused.
         monkeypatch.delenv(f"{name}_FILE", raising=False)
-    return settings
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_clean_cassettes_are_counted(tmp_path: Path) -> None:
     (tmp_path / "b.YML").write_text("", "utf-8")
     (tmp_path / "notes.txt").write_text(JWT, "utf-8")
 
-    assert run(tmp_path) == (0, "2 cassettes, and no secret in them\n")
+    assert run(tmp_path) == (0, "No secret found. Cassettes looked at: 2\n")
     assert run(tmp_path / "notes.txt")[0] == 1
 
 
