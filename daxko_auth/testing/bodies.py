@@ -81,7 +81,7 @@ def render(body: Body) -> tuple[str, bytes]:
             return body.media_type, urlencode(pairs, safe="<>:").encode()
         case "json":
             return body.media_type, json.dumps(body.value).encode()
-        case "unreadable":
+        case _:
             # Without fields nobody knows what is secret in it.
             return body.media_type, WITHHELD.encode()
 

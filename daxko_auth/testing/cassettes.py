@@ -55,6 +55,7 @@ def settings_with(scrubber: Scrubber) -> dict[str, Any]:
 
 def without_answers(record: logging.LogRecord) -> bool:
     """Leave out of a log record the answer that vcrpy logs whole before it is scrubbed."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(placeholders.WITHHELD if isinstance(held, Mapping) else held for held in record.args)
+    if isinstance(record.args, Mapping):
+        record.msg, record.args = placeholders.WITHHELD, ()
+    record.args = tuple(placeholders.WITHHELD if isinstance(held, Mapping) else held for held in record.args or ())
     return True

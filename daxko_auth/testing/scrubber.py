@@ -9,7 +9,7 @@ but the secrets. Requests come out in one form, so that the same request is the 
 import re
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import evolve
@@ -68,6 +68,7 @@ class Scrubber:
         stands where a password belongs counts as the password, so that a replay needs none of the real ones.
         """
         self._known = {value: placeholder for value, placeholder in known.items() if value}
+        self._given = frozenset(self._known)
         self._knows_all = knows_all
         self._learning = threading.Lock()
         self._last = _Last()
@@ -79,10 +80,10 @@ class Scrubber:
         return list(self._known)
 
     def learn(self, value: object, placeholder: str) -> None:
-        """Replace this value, too, from now on."""
+        """Replace this value, too, from now on; what it was given from the start stays what it is."""
         if isinstance(value, str) and len(value) >= SHORTEST and not ANSWERED_TOKEN.fullmatch(value):
             with self._learning:
-                if value not in self._known:
+                if value not in self._given and self._known.get(value) != placeholder:
                     self._known = {**self._known, value: placeholder}
                     self._refresh()
 
@@ -123,6 +124,10 @@ class Scrubber:
         text = self._values.sub(lambda found: self._placeholder_of[found[0]], text)
         text = JWT.sub(WITHHELD, ANSWERED_TOKEN.sub(r"<\1>", text))
         return LONG.sub(lambda found: WITHHELD if looks_drawn_by_lot(found[0]) else found[0], text)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        # pytest-recording copies its settings for each test; what was learned in one counts in the next.
+        return self
 
     def _refresh(self) -> None:
         self._placeholder_of = {

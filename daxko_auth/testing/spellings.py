@@ -21,12 +21,10 @@ LONG: Final = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 # No part of a UUID, and no word of a long name in an address, is longer than this and has digits and letters.
 _LONGEST_PART: Final = 12
-# A fragment of base64 shorter than this stands in many texts by chance.
-_SHORTEST_FRAGMENT: Final = 6
 
 
 def spellings(value: str) -> list[str]:
-    """Return `value` raw, percent-encoded, JSON-escaped and in base64; the longest spelling first."""
+    """Return `value`, which is not too short, raw, percent-encoded, JSON-escaped and in base64; the longest first."""
     percent = [quote(value), quote(value, safe=""), quote_plus(value), quote(quote(value, safe=""), safe="")]
     percent += [re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), spelling) for spelling in percent]
     escaped = [json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]]
@@ -51,6 +49,5 @@ def _base64(value: str) -> set[str]:
             len(encoded.rstrip("=")) if shift == 0 else (shift + len(value.encode("utf-8", "surrogatepass"))) * 8 // 6
         )
         fragment = encoded[(shift * 8 + 5) // 6 : whole]
-        if len(fragment) >= _SHORTEST_FRAGMENT:
-            found |= {fragment, fragment.replace("+", "-").replace("/", "_")}
+        found |= {fragment, fragment.replace("+", "-").replace("/", "_")}
     return found

@@ -4,6 +4,7 @@ vcr_config(): what integrators record holds none of their secrets, and replays f
 Their own answers are left as they are; only what is a secret is taken out.
 """
 
+import copy
 import io
 import json
 import logging
@@ -67,8 +68,8 @@ def replayed(path: Path, *requests: httpx.Request, **options: Any) -> list[httpx
     def unreachable(_: httpx.Request) -> httpx.Response:
         raise AssertionError("a replay must send nothing")
 
-    # As pytest-recording passes it on; `recorded` above does as pytest-vcr does.
-    cassette = VCR().use_cassette(str(path), **vcr_config(**options), record_mode="none")
+    # As pytest-recording passes it on, copied; `recorded` above does as pytest-vcr does.
+    cassette = VCR().use_cassette(str(path), **copy.deepcopy(vcr_config(**options)), record_mode="none")
     with cassette, httpx.Client(transport=httpx.MockTransport(unreachable)) as http:
         return [http.send(request) for request in requests]
 
@@ -180,6 +181,20 @@ def test_what_does_not_match_is_said_without_a_secret(tape: Path) -> None:
     with pytest.raises(CannotOverwriteExistingCassetteException, match="client:1111") as refusal:
         replayed(tape, ask(1111))
     assert "canary" not in str(refusal.value)
+
+
+def test_a_token_that_two_customers_are_given_is_that_of_the_one_who_asked_last(tmp_path: Path) -> None:
+    """Stand-ins of other people hand out one token for all; a replay has to find its way all the same."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"access_token": "the-same-for-all"} if request.method == "POST" else [])
+
+    one, other = [ask(), get(bearer="the-same-for-all")], [ask(1234), get(bearer="the-same-for-all")]
+    recorded(tmp_path / "a.yaml", *one, *other, handler=handler)
+
+    replays = [ask(), get(bearer="placeholder-access-token-9999")]
+    replays += [ask(1234), get(bearer="placeholder-access-token-1234")]
+    assert len(replayed(tmp_path / "a.yaml", *replays)) == 4
 
 
 ANSWERS: dict[str, tuple[str, bytes]] = {
@@ -327,6 +342,10 @@ def test_secrets_in_calls_of_resources_are_withheld(tmp_path: Path) -> None:
 UNREADABLE: dict[str, dict[str, Any]] = {
     "broken JSON": {"content": '{"a": ', "headers": {"Content-Type": "application/json"}},
     "bytes": {"content": bytes(range(256))},
+    "a part without a name": {
+        "content": "--b\r\nContent-Type: text/plain\r\n\r\ncanary\r\n--b--\r\n",
+        "headers": {"Content-Type": "multipart/form-data; boundary=b"},
+    },
     "compressed": {"content": b'{"a": 1}', "headers": {"Content-Encoding": "gzip"}},
 }
 
@@ -337,6 +356,7 @@ def test_an_unreadable_body_is_withheld_and_matches_nothing(tmp_path: Path, body
     request = lambda: httpx.Request("POST", PEOPLE, **body)  # noqa: E731 - it is short
     text = recorded(tmp_path / "a.yaml", request())
     assert "<withheld>" in text
+    assert "canary" not in text
     with pytest.raises(CannotOverwriteExistingCassetteException):
         replayed(tmp_path / "a.yaml", request())
 
@@ -350,6 +370,17 @@ def test_answers_are_not_logged_before_they_are_scrubbed(
     recorded(tmp_path / "a.yaml", ask())
     assert "Appending request" in caplog.text
     assert "canary" not in caplog.text
+
+
+def test_an_answer_that_is_logged_in_another_way_is_left_out_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """The next vcrpy may say it in other words."""
+    caplog.set_level(logging.DEBUG)
+    vcr_config()
+    log = logging.getLogger("vcr.cassette")
+    log.info("%s", {"body": "canary"})
+    log.info("%s and %d and %s", {"body": "canary"}, 2, "text")
+    log.info("nothing")
+    assert caplog.messages[-3:] == ["<withheld>", "<withheld> and 2 and text", "nothing"]
 
 
 def test_many_configurations_are_one_filter() -> None:
@@ -392,6 +423,14 @@ def test_bodies_of_other_http_libraries_are_read(body: object) -> None:
         "Scrubbed-Body": 'json {"a": 1}',
     }
     assert dict(scrubbed.headers) == said
+
+
+def test_a_request_without_a_body_says_so() -> None:
+    """Most libraries say None, some nothing, some an empty text: one request all the same."""
+    scrub = vcr_config()["before_record_request"]
+    assert [dict(scrub(Request("GET", PEOPLE, body, {})).headers) for body in (None, b"", "")] == [
+        {"Scrubbed-Body": "nothing"}
+    ] * 3
 
 
 @pytest.mark.parametrize("body", [{"password": "canary"}, 7, [1, 2]])
