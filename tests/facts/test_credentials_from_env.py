@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
+from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env, secrets_from_env
 from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.facts.secret import Secret
 
 SET = {
     "DAXKO_USERNAME": "daxko_api_user",
@@ -199,3 +200,18 @@ def test_a_file_that_cannot_be_read_is_told_with_its_reason(tmp_path: Path, monk
     with pytest.raises(CredentialsError) as caught:
         ApiCredentials.from_env(environ)
     assert str(caught.value) == expected.format("TimeoutError")
+
+
+@pytest.mark.shows_secrets("files")
+def test_secrets_alone_are_read_where_they_are_set(tmp_path: Path) -> None:
+    """Whoever looks for them in recordings needs no whole account, and the member's password as well."""
+    kept = tmp_path / "member-password"
+    kept.write_text("of-a-member\n", "utf-8")
+    environ = {"DAXKO_PASSWORD": "a-password", "DAXKO_REFRESH_TOKEN": "", "DAXKO_MEMBER_PASSWORD_FILE": str(kept)}
+
+    found = secrets_from_env(environ)
+
+    assert found == {"DAXKO_PASSWORD": Secret("a-password"), "DAXKO_MEMBER_PASSWORD": Secret("of-a-member")}
+    assert secrets_from_env({"DAXKO_USERNAME": "a-name"}) == {}
+    with pytest.raises(CredentialsError, match="both DAXKO_PASSWORD and DAXKO_PASSWORD_FILE"):
+        secrets_from_env({"DAXKO_PASSWORD": "a-password", "DAXKO_PASSWORD_FILE": str(kept)})

@@ -110,6 +110,32 @@ def daxko_sandbox():
 """
 
 
+RECORDINGS = """
+import pytest
+from daxko_auth import ApiCredentials, Daxko, TokenRequestError
+from daxko_auth.doors import daxko as door
+
+seen = []
+
+@pytest.mark.usefixtures("daxko_recording")
+def test_one():
+    Daxko(ApiCredentials.from_env(), 9999).close()
+    seen.extend(door._shared_sources.values())
+
+def test_two():
+    (source,) = seen
+    assert source not in door._shared_sources.values()
+    with pytest.raises(TokenRequestError, match="closed"):
+        source.token(9999)
+"""
+
+
+def test_sources_of_a_recording_end_with_it(tmp_path: Path) -> None:
+    """Else each test would leave one behind."""
+    done = run_tests(tmp_path, RECORDINGS)
+    assert done.returncode == 0, done.stdout
+
+
 def test_no_test_sees_what_another_did_and_the_sandbox_can_be_another(tmp_path: Path) -> None:
     """A switch that one test left on must not fail the next; and one fixture defined anew serves all."""
     done = run_tests(tmp_path, TWO, conftest=OTHER_MEMBERS)

@@ -189,6 +189,12 @@ def test_a_cassette_that_contains_itself_is_read_to_its_end() -> None:
     assert leaks(f"a: &x [*x, {CANARY}]\n", [CANARY]) == ["in the file: a known secret"]
 
 
+def test_an_alias_is_a_value_like_any_other() -> None:
+    """Whatever comes after it would be taken for something else."""
+    text = "a: &x 1\ninteractions:\n- request:\n    uri: *x\n    headers: {Authorization: [Bearer abc]}\n"
+    assert leaks(text) == ["interaction 1, request headers: credentials"]
+
+
 def test_without_its_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line alone does not bring a reader of YAML."""
     monkeypatch.delitem(sys.modules, "daxko_auth.testing.scan")
