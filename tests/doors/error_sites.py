@@ -110,7 +110,10 @@ def _makings(module: ast.Module, kinds: set[str], makers: set[str]) -> Iterator[
             match node:
                 case ast.Call() if _name(node.func) in names | makers:
                     yield node
-                case ast.Assign(targets=[ast.Attribute(attr="args") as reworded]):
+                # A log record has arguments as well.
+                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=named), attr="args") as reworded]) if (
+                    named != "record"
+                ):
                     yield reworded
                 case _:
                     pass

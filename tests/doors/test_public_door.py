@@ -43,8 +43,9 @@ PUBLIC = {*daxko_auth.__all__, *EXTRAS}
 
 def test_all_names_what_can_be_imported_and_nothing_else() -> None:
     """A name that is public by accident is public for ever."""
-    public = {name for name in dir(daxko_auth) if not name.startswith("_")}
-    rooms = {"doors", "edges", "facts", "policy", "sandbox"}
+    # Those with an at sign come from pytest, which rewrites the assertions of whoever brings a plugin.
+    public = {name for name in dir(daxko_auth) if not name.startswith(("_", "@"))}
+    rooms = {"doors", "edges", "facts", "policy", "sandbox", "testing"}
 
     assert public - rooms == PUBLIC
     assert sorted(daxko_auth.__all__) == daxko_auth.__all__
