@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from daxko_auth.sandbox import Sandbox
 
 _DUMMIES: Final = {
-    "DAXKO_USERNAME": "dummy-username",
-    "DAXKO_PASSWORD": "dummy-password",
-    "DAXKO_REFRESH_TOKEN": "dummy-refresh-token",
+    f"DAXKO_{what.upper().replace('-', '_')}": f"dummy-{what}" for what in ("username", "password", "refresh-token")
 }
 
 
