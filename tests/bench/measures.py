@@ -92,10 +92,11 @@ def per_async_request(server: TokenServer, rounds: int) -> dict[str, Figure]:
 
 @frozen
 class HerdFigure:
-    """How long a herd took until all had a token, and what it asked for."""
+    """How long a herd took until all had a token, what it asked for, and how many of all herds got an error."""
 
     seconds: Figure
     requests: int
+    failed: int = 0
 
 
 def herd_of_threads(server: TokenServer, count: int, rounds: int) -> dict[str, HerdFigure]:
@@ -105,13 +106,21 @@ def herd_of_threads(server: TokenServer, count: int, rounds: int) -> dict[str, H
         if herd.in_thread is None:
             continue
         taken, requests = [], 0
+        failed: list[Exception] = []
         for _ in range(rounds):
             before, get = server.granted(), herd.in_thread(server)
             together = threading.Barrier(count + 1)
 
-            def run(get: Callable[[], object] = get, together: threading.Barrier = together) -> None:
+            def run(
+                get: Callable[[], object] = get,
+                together: threading.Barrier = together,
+                failed: list[Exception] = failed,
+            ) -> None:
                 together.wait()
-                get()
+                try:
+                    get()
+                except Exception as error:  # noqa: BLE001 - whatever a contestant raises
+                    failed.append(error)
 
             threads = [threading.Thread(target=run) for _ in range(count)]
             for thread in threads:
@@ -122,7 +131,7 @@ def herd_of_threads(server: TokenServer, count: int, rounds: int) -> dict[str, H
                 thread.join()
             taken.append(time.perf_counter() - began)
             requests = max(requests, server.granted() - before)
-        figures[herd.name] = HerdFigure(Figure.of(taken), requests)
+        figures[herd.name] = HerdFigure(Figure.of(taken), requests, len(failed))
     return figures
 
 
