@@ -1,5 +1,5 @@
 """
-The command line: `daxko-auth demo` and `daxko-auth sandbox`.
+The command line: gathers the commands, and says in one paragraph what went wrong.
 
 Reads options, calls the library and prints. Secrets are never options: what is in a command line is
 in the shell's history and in the list of processes.
@@ -7,30 +7,67 @@ in the shell's history and in the list of processes.
 
 import json
 import os
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, Final, cast
 
 import typer
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
+from typer.core import TyperGroup
 
 import daxko_auth
 from daxko_auth.doors import demo as demo_door
-from daxko_auth.facts.errors import CredentialsError
+from daxko_auth.doors.commands.doctor import doctor
+from daxko_auth.doors.commands.printing import fail
+from daxko_auth.doors.commands.request import request
+from daxko_auth.doors.commands.token import member, token
+from daxko_auth.doors.commands.warm import warm
+from daxko_auth.facts.errors import DaxkoAuthError
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.vendor import EXAMPLE_CLIENT_ID, EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox import Sandbox
 
+# What the script of a shell asks for suggestions with.
+_COMPLETE: Final = "_DAXKO_AUTH_COMPLETE"
+
+_EPILOG: Final = (
+    "Exit status: 0 all is well, 1 it failed, 2 the command was not understood, 130 Ctrl-C; `request` ends with 3, 4 "
+    "or 5 for an answer of 3xx, 4xx or 5xx."
+)
+
+
+class _Commands(TyperGroup):
+    """Explains what the library raises; what it does not know is a fault of our own, and keeps its traceback."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return super().invoke(ctx)
+        except DaxkoAuthError as error:
+            fail(str(error))
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Access tokens for the Daxko Operations API.",
+    epilog=_EPILOG,
 )
+for _command in (token, request, member, warm, doctor):
+    app.command()(_command)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own way to call it
     if wanted:
         typer.echo(f"daxko-auth {daxko_auth.__version__}")
         raise typer.Exit
+
+
+# Without it typer would know the shells of click, whose scripts ask in another way.
+if _COMPLETE in os.environ:
+    completion_init()
 
 
 @app.callback()
@@ -79,7 +116,7 @@ def sandbox(
         server.start()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        _fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
+        fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
     typer.echo(server.banner.rstrip(), err=True)
     for line in server.exports():
         typer.echo(line)
@@ -100,13 +137,31 @@ def scan_cassettes(
         from daxko_auth.testing.scan import scan  # noqa: PLC0415 - it needs an extra of its own
 
         done = scan(paths)
-    except (ModuleNotFoundError, CredentialsError) as error:
-        _fail(str(error))
+    except ModuleNotFoundError as error:
+        fail(str(error))
     for finding in done.findings:
         typer.echo(finding)
     if done.findings:
         raise typer.Exit(1)
     typer.echo(f"No secret found. Cassettes looked at: {done.files}")
+
+
+class Shell(StrEnum):
+    """The shells that can complete commands."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+@app.command()
+def completion(shell: Annotated[Shell, typer.Argument(help="The shell that is to complete commands.")]) -> None:
+    """
+    Print what makes a shell complete commands and options.
+
+    For bash: eval "$(daxko-auth completion bash)", in ~/.bashrc.
+    """
+    typer.echo(get_completion_script(prog_name="daxko-auth", complete_var=_COMPLETE, shell=shell.value))
 
 
 def _client_id(number: str) -> int:
@@ -130,8 +185,3 @@ def _read_members(path: Path) -> dict[str, str]:
             return texts
     example = '{"member_name": "member_password"}'
     raise typer.BadParameter(f"{path} is not a JSON object such as {example}", param_hint="--members")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"daxko-auth: {message}", err=True)
-    raise typer.Exit(1)

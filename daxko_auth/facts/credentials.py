@@ -133,6 +133,14 @@ def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secr
     return {name: secret for name, secret in found.items() if secret}
 
 
+def settings_in_env(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return the names under which the account and the base URL are set: `DAXKO_PASSWORD`, `DAXKO_PASSWORD_FILE`."""
+    settings = _Settings(os.environ if environ is None else environ)
+    del environ
+    names = [_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))]
+    return [name for name in names if name in settings.names]
+
+
 @frozen(repr=False)
 class _Settings:
     """The environment, which a traceback that shows locals does not show."""
