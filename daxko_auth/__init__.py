@@ -34,7 +34,10 @@ from daxko_auth.policy.store import TokenStore
 
 if _typing.TYPE_CHECKING:  # pragma: no cover
     # With `as`, so that type checkers take them for public: they are not in `__all__`.
+    from daxko_auth.doors.aiohttp import AiohttpAuth as AiohttpAuth
+    from daxko_auth.doors.httpx2 import Httpx2Auth as Httpx2Auth
     from daxko_auth.doors.opentelemetry import OpenTelemetryEvents as OpenTelemetryEvents
+    from daxko_auth.doors.requests import RequestsAuth as RequestsAuth
     from daxko_auth.edges.file_store import FileStore as FileStore
     from daxko_auth.edges.redis_store import RedisStore as RedisStore
 
@@ -70,9 +73,12 @@ __all__ = [
 # What needs packages of an extra: public as well, and imported when it is first asked for. Not in `__all__`, because
 # `from daxko_auth import *` asks for everything there.
 _LAZY = {
+    "AiohttpAuth": ("daxko_auth.doors.aiohttp", "aiohttp"),
     "FileStore": ("daxko_auth.edges.file_store", "files"),
+    "Httpx2Auth": ("daxko_auth.doors.httpx2", "httpx2"),
     "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "otel"),
     "RedisStore": ("daxko_auth.edges.redis_store", "redis"),
+    "RequestsAuth": ("daxko_auth.doors.requests", "requests"),
 }
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.

@@ -7,7 +7,7 @@ is attached. https only, except to loopback, where the sandbox lives.
 
 import re
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 from attrs import field, frozen
@@ -25,6 +25,20 @@ _LONGEST_SHOWN: Final = 300
 
 #: A base URL that is not shown; None if there is none, or its type if it is no string.
 Unseen = Secret | type | None
+
+
+class Addressed(Protocol):
+    """A URL, as httpx and httpx2 have them: to whom it leads."""
+
+    @property
+    def scheme(self) -> str:
+        """`https`, in small letters."""
+        ...
+
+    @property
+    def netloc(self) -> bytes:
+        """Host, and port if there is one, in small letters; no user name."""
+        ...
 
 
 @frozen
@@ -51,11 +65,11 @@ class Origin:
             raise judged
         return judged
 
-    def admits(self, url: httpx.URL) -> bool:
+    def admits(self, url: Addressed) -> bool:
         """Whether `url` has this scheme, host and port, and so may be sent a bearer token."""
         return url.netloc in self._netlocs and url.scheme == self._scheme
 
-    def require(self, url: httpx.URL) -> None:
+    def require(self, url: Addressed) -> None:
         """
         Refuse a URL of any other origin.
 
@@ -65,7 +79,7 @@ class Origin:
         if url.netloc not in self._netlocs or url.scheme != self._scheme:
             raise UntrustedOriginError(f"the access token stays with {self.base_url}; {self._why_not(url)}")
 
-    def _why_not(self, url: httpx.URL) -> str:
+    def _why_not(self, url: Addressed) -> str:
         if not url.netloc:
             return (
                 "this request names no server and was not sent. Write the whole URL, or give the httpx client "

@@ -271,7 +271,7 @@ def many_scopes(server: TokenServer, count: int, rounds: int) -> Scopes:
 def imports(rounds: int) -> dict[str, Figure]:
     """Return the seconds that importing takes, beyond those of a bare Python."""
     # httpx imports its own command line where it finds what that needs.
-    alone = "import sys; sys.modules['click'] = sys.modules['rich'] = None; "
+    alone = "import sys; sys.modules['click'] = sys.modules['rich'] = sys.modules['httpx2'] = None; "
     lines = {
         "": "pass",
         "httpx": "import httpx",

@@ -34,9 +34,12 @@ NOT_IMPORTED = [
 
 
 EXTRAS = {
+    "AiohttpAuth": (["doors.aiohttp"], "aiohttp", "aiohttp"),
     "FileStore": (["edges.file_store"], "filelock", "files"),
+    "Httpx2Auth": (["doors.httpx2"], "httpx2", "httpx2"),
     "OpenTelemetryEvents": (["doors.opentelemetry"], "opentelemetry.metrics", "otel"),
     "RedisStore": (["edges.redis_store", "edges.redis_address"], "redis", "redis"),
+    "RequestsAuth": (["doors.requests"], "requests", "requests"),
 }
 PUBLIC = {*daxko_auth.__all__, *EXTRAS}
 

@@ -14,7 +14,7 @@ import pytest
 from support import Call
 
 from daxko_auth import DaxkoAuth, TokenSource
-from daxko_auth.doors.httpx import LARGEST_BUFFERED_BODY
+from daxko_auth.doors.auth_flow import LARGEST_BUFFERED_BODY
 from daxko_auth.sandbox import Sandbox
 
 ACCEPT = {"Accept": "application/json"}

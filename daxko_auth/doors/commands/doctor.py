@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from daxko_auth.doors.auth_flow import NOTE
 from daxko_auth.doors.commands.links import Finding, reach
 from daxko_auth.doors.commands.opening import BaseUrl
 from daxko_auth.doors.commands.printing import AsJson, duration, instant, print_json
 from daxko_auth.doors.daxko import Daxko
-from daxko_auth.doors.httpx import NOTE
 from daxko_auth.edges.file_store import FileStore
 from daxko_auth.edges.http import new_transport
 from daxko_auth.facts.credentials import ApiCredentials, settings_in_env

@@ -12,10 +12,10 @@ import httpx
 import typer
 from rich.console import Console
 
+from daxko_auth.doors.auth_flow import NOTE
 from daxko_auth.doors.commands.opening import BaseUrl, ScopeOption, open_source
 from daxko_auth.doors.commands.printing import fail, is_watched, say
 from daxko_auth.doors.daxko import Daxko
-from daxko_auth.doors.httpx import NOTE
 from daxko_auth.facts import events
 from daxko_auth.facts.secret import fingerprint
 

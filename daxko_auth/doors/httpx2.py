@@ -1,0 +1,17 @@
+"""
+The door for httpx2 programs, made as the one for httpx is.
+"""
+
+import httpx2
+
+from daxko_auth.doors.auth_flow import AuthFlow
+
+
+class Httpx2Auth(AuthFlow[httpx2.Request, httpx2.Response], httpx2.Auth):
+    """
+    Authenticates requests to Daxko in `httpx2.Client` and `httpx2.AsyncClient`, in every way as `DaxkoAuth` does.
+
+    It comes with `pip install 'daxko-auth[httpx2]'`.
+    """
+
+    in_memory, sendable, asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream
