@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from daxko_auth.facts.secret import fingerprint
 from daxko_auth.facts.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
-from daxko_auth.sandbox import remote, rules
+from daxko_auth.sandbox import console, remote, rules
 from daxko_auth.sandbox.failures import Failure
 from daxko_auth.sandbox.log import Arrival, BearerSent
 from daxko_auth.sandbox.rules import Granted, Refused
@@ -52,9 +52,9 @@ class App(Switches):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen, is_whole = await _read(scope, receive)
-        if seen.path.startswith(remote.PREFIX):
-            status, content = remote.operate(self, seen)
-            await _json(status, content)(scope, receive, send)
+        page = self._console(seen)
+        if page is not None:
+            await page(scope, receive, send)
             return
         number = self._log.arrived(lambda number: self._arrival(number, seen))
         if not is_whole:
@@ -74,6 +74,15 @@ class App(Switches):
             await _cut(response, scope, receive, send)
         else:
             await response(scope, receive, send)
+
+    def _console(self, seen: Seen) -> Response | None:
+        """Answer the page and the switches, which are not logged."""
+        if seen.method == "POST" and seen.path.startswith(remote.PREFIX) and console.is_foreign(seen):
+            return _json(403, {"problem": "The page of another site may not press this sandbox's switches."})
+        page = console.respond(self, self.settings_at(f"http://{seen.header('host') or ''}"), seen)
+        if page is None and seen.path.startswith(remote.PREFIX):
+            return _json(*remote.operate(self, seen))
+        return page
 
     async def _delayed(self, where: Where) -> Failure | None:
         station = self._station(where)

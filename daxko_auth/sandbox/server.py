@@ -150,12 +150,7 @@ class Sandbox(App):
 
     def settings(self) -> dict[str, str]:
         """Return the settings that point a program at this sandbox, readable: they open nothing else."""
-        return {
-            "DAXKO_BASE_URL": self.base_url,
-            "DAXKO_USERNAME": self.username,
-            "DAXKO_PASSWORD": self.password,
-            "DAXKO_REFRESH_TOKEN": self.refresh_token,
-        }
+        return self.settings_at(self.base_url)
 
     def exports(self) -> list[str]:
         """Return the lines that point a shell at this sandbox; they hold its password and refresh token."""

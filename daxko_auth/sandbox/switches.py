@@ -10,14 +10,14 @@ import threading
 from collections import deque
 from typing import Final, Literal, get_args
 
-from attrs import define, field
+from attrs import asdict, define, field, frozen
 
 from daxko_auth.facts.vendor import EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox.accounts import Account
 from daxko_auth.sandbox.failures import Failure, FailureKind
 from daxko_auth.sandbox.leaks import Watch
 from daxko_auth.sandbox.log import Arrival, Log
-from daxko_auth.sandbox.tokens import Clock, Mint
+from daxko_auth.sandbox.tokens import Clock, IssuedNow, Mint
 
 #: What a switch acts on: one of the two token endpoints, or everything else under /v3.
 Where = Literal["partner", "member", "resource"]
@@ -64,6 +64,15 @@ class _Gate:
                 del self._waiting[event]
 
 
+@frozen
+class StationNow:
+    """How one kind of request is treated now."""
+
+    held: bool
+    latency: float
+    failures_to_come: int
+
+
 @define(eq=False)
 class _Station:
     """What one kind of request meets before it is judged."""
@@ -71,6 +80,9 @@ class _Station:
     gate: _Gate = field(factory=_Gate)
     latency: float = 0.0
     failures: deque[Failure] = field(factory=deque[Failure])
+
+    def now(self) -> StationNow:
+        return StationNow(self.gate.is_shut, self.latency, len(self.failures))
 
 
 class Switches:
@@ -197,6 +209,23 @@ class Switches:
         """What arrived since the log was last cleared, oldest first."""
         return self._log.arrivals()
 
+    def settings_at(self, base_url: str) -> dict[str, str]:
+        """Return the settings that point a program at this sandbox, where it is reached at `base_url`."""
+        return {
+            "DAXKO_BASE_URL": base_url,
+            "DAXKO_USERNAME": self.account.username,
+            "DAXKO_PASSWORD": self.account.password.reveal(),
+            "DAXKO_REFRESH_TOKEN": self._mint.refresh_token.reveal(),
+        }
+
+    def issued(self) -> list[IssuedNow]:
+        """Return the access tokens that were issued, oldest first, as they stand now."""
+        return self._mint.issued()
+
+    def partner_endpoint(self) -> StationNow:
+        """Return how requests for access tokens are treated now."""
+        return self._station("partner").now()
+
     def state(self) -> dict[str, object]:
         """Return the settings in force, for people to look at."""
         return {
@@ -205,14 +234,7 @@ class Switches:
             "member_refusal": self._member_refusal,
             "forbidden": sorted(self._forbidden),
             "always_401": sorted(self._unauthorized),
-            "where": {
-                where: {
-                    "held": station.gate.is_shut,
-                    "latency": station.latency,
-                    "failures_to_come": len(station.failures),
-                }
-                for where, station in self._stations.items()
-            },
+            "where": {where: asdict(station.now()) for where, station in self._stations.items()},
         }
 
     def _station(self, where: Where) -> _Station:

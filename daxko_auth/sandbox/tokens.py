@@ -17,7 +17,7 @@ from typing import Final
 import jwt
 from attrs import evolve, frozen
 
-from daxko_auth.facts.secret import Secret
+from daxko_auth.facts.secret import Secret, fingerprint
 from daxko_auth.sandbox.accounts import Account
 
 _ALGORITHM: Final = "HS256"
@@ -29,15 +29,16 @@ class Clock:
     """Wall time, moved ahead as tests ask."""
 
     def __init__(self) -> None:
-        self._ahead = 0.0
+        #: Seconds between this clock and the machine's.
+        self.ahead = 0.0
 
     def now(self) -> float:
         """Return the sandbox's time in seconds since 1970."""
-        return time.time() + self._ahead
+        return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
         """Move the clock ahead; a negative number moves it back."""
-        self._ahead += seconds
+        self.ahead += seconds
 
 
 class Standing(Enum):
@@ -67,6 +68,17 @@ class IssuedToken:
     def is_member_token(self) -> bool:
         """Whether a member's login, not the API account, was given this token."""
         return self.scope != f"client:{self.client_id}"
+
+
+@frozen
+class IssuedNow:
+    """An access token as it stands now."""
+
+    token: IssuedToken
+    fingerprint: str
+    standing: Standing
+    #: When its life ends, in Unix time, unless the sandbox's clock is moved.
+    ends_at: int
 
 
 class Mint:
@@ -106,6 +118,17 @@ class Mint:
         """Return what is known of an access token, live or not; None if this mint did not issue it."""
         with self._lock:
             return self._issued.get(value)
+
+    def issued(self) -> list[IssuedNow]:
+        """Return every access token, oldest first."""
+        with self._lock:
+            issued = list(self._issued.items())
+        return [
+            IssuedNow(
+                token, fingerprint(value.encode()), self.judge(value), round(token.expires_at - self._clock.ahead)
+            )
+            for value, token in issued
+        ]
 
     def is_refresh_token(self, value: str) -> bool:
         """Return whether `value` is the account's refresh token."""
