@@ -51,9 +51,9 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
     """Attaches the access token, and answers a 401 with one renewal and one replay."""
 
     #: A body in memory, and what else can be sent; the library's own.
-    in_memory: ClassVar[type]
-    sendable: ClassVar[type]
-    asendable: ClassVar[type]
+    _in_memory: ClassVar[type]
+    _sendable: ClassVar[type]
+    _asendable: ClassVar[type]
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
         """
@@ -76,7 +76,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
         self._calls.check(request.method, request.url)
-        if not isinstance(request.stream, self.in_memory) and _wants_buffering(request, self.sendable):
+        if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._sendable):
             request.read()
         token = self._source.token(self._client_id)
         response = yield _with(token, request)
@@ -98,7 +98,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
     async def async_auth_flow(self, request: _RequestT) -> AsyncGenerator[_RequestT, _ResponseT]:
         """Do the same as `sync_auth_flow`, awaiting."""
         self._calls.check(request.method, request.url)
-        if not isinstance(request.stream, self.in_memory) and _wants_buffering(request, self.asendable):
+        if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._asendable):
             await request.aread()
         token = await self._source.atoken(self._client_id)
         response = yield _with(token, request)
@@ -132,7 +132,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
 
     def _calls_for_replay(self, request: _RequestT, response: _ResponseT, token: AccessToken) -> bool:
         """Whether a 401 is to be answered by a renewal and a replay; if not, see to the next call."""
-        sendable = isinstance(request.stream, self.in_memory)
+        sendable = isinstance(request.stream, self._in_memory)
         why_not = self._calls.why_not_again(token, request.method, request.url.path, response, sendable=sendable)
         if why_not:
             _note(response, why_not)

@@ -20,4 +20,4 @@ class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
     changes the URL takes the bearer along. (`Daxko.http` refuses that, too.)
     """
 
-    in_memory, sendable, asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream
+    _in_memory, _sendable, _asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream

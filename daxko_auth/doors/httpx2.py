@@ -14,4 +14,4 @@ class Httpx2Auth(AuthFlow[httpx2.Request, httpx2.Response], httpx2.Auth):
     It comes with `pip install 'daxko-auth[httpx2]'`.
     """
 
-    in_memory, sendable, asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream
+    _in_memory, _sendable, _asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream

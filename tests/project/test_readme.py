@@ -56,13 +56,14 @@ def issubclass_of_error(name: str) -> bool:
 
 def test_every_path_it_names_exists() -> None:
     """A reader follows them."""
+    assert (PROJECT / "docs" / "console.png").exists()
     for path in re.findall(r"`((?:(?:scripts|openapi|tests|generated|docs)/[\w./]*)|[A-Z]+\.md)`", README):
         assert (PROJECT / path).exists(), path
 
 
 def test_the_links_lead_somewhere_public() -> None:
     """Not to a registry, a machine, or a file that is not shipped."""
-    assert set(re.findall(r"\]\((.*?)\)", README)) == {"https://www.daxko.com"}
+    assert set(re.findall(r"\]\((.*?)\)", README)) == {"https://www.daxko.com", "docs/console.png"}
 
 
 def test_it_says_what_is_shared_and_what_is_not() -> None:
