@@ -1,4 +1,4 @@
-"""What the README shows runs: every block of Python, in the order in which it is read."""
+"""What the README and the pages of docs show runs: every block of Python, in the order in which it is read."""
 
 import re
 import shlex
@@ -15,10 +15,16 @@ from daxko_auth.sandbox import Sandbox
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+# The blocks of docs/testing.md belong together, and run as examples/testing.
+PAGES = [PROJECT / "README.md", *sorted({*(PROJECT / "docs").glob("*.md")} - {PROJECT / "docs" / "testing.md"})]
+BLOCKS = {
+    f"{page.name}-{number}": block
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
+}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 def test_every_block_of_python_runs(sandbox: Sandbox, tmp_path: Path, block: str) -> None:
     """An example that does not run is the first thing a newcomer finds out."""
     settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
