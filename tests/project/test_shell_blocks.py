@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,17 +27,12 @@ def shown() -> list[str]:
 @pytest.mark.parametrize("line", [line for line in shown() if not line.startswith(RUN_ELSEWHERE)])
 def test_every_line_for_the_shell_runs(sandbox: Sandbox, tmp_path: Path, line: str) -> None:
     """A command that is pasted and fails is the last that somebody tries."""
-    bin_folder = Path(sys.executable).parent
-    env = {
-        **os.environ,
-        **sandbox.settings(),
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(tmp_path),
-    }
-    ran = subprocess.run(
+    shutil.copytree(PROJECT / "examples" / "testing" / "cassettes", tmp_path / "cassettes")
+    paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(  # noqa: S603 - our own pages
         ["bash", "-c", f"set -e -o pipefail; {line}"],  # noqa: S607 - the one that is there
-        env=env,
-        cwd=PROJECT,
+        env={**os.environ, **sandbox.settings(), "PATH": paths, "XDG_CACHE_HOME": str(tmp_path)},
+        cwd=tmp_path,
         input="member_password\n",
         capture_output=True,
         text=True,
