@@ -5,6 +5,7 @@ Reads options, calls the library and prints. Secrets are never options: what is 
 in the shell's history and in the list of processes.
 """
 
+import errno
 import json
 import os
 from enum import StrEnum
@@ -45,6 +46,11 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except DaxkoAuthError as error:
             fail(str(error))
+        except OSError as error:
+            # Whoever reads has read enough, as `head` does; typer knows that.
+            if error.errno == errno.EPIPE:
+                raise
+            fail(f"the output cannot be written: {error.strerror}")
 
 
 app = typer.Typer(

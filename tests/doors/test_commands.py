@@ -371,6 +371,21 @@ def test_ctrl_c_is_clean(sandbox: Sandbox) -> None:
     assert complaints.strip() == ""
 
 
+@pytest.mark.usefixtures("run")
+def test_output_that_goes_nowhere_is_no_traceback() -> None:
+    """A disk is full, or the next program in the pipe has read enough."""
+
+    def run_into(place: str) -> subprocess.CompletedProcess[str]:
+        line = f"set -o pipefail; {sys.executable} -m daxko_auth token 9999 {place}"
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)  # noqa: S603, S607
+
+    full = run_into("> /dev/full")
+    assert (full.returncode, full.stderr) == (1, "daxko-auth: the output cannot be written: No space left on device\n")
+    read_enough = run_into("| true")
+    assert read_enough.returncode in {0, 1}
+    assert read_enough.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(59.9, "59 s"), (61, "1 min 1 s"), (3_660, "1 h 1 min"), (90_000, "1 d 1 h")]
 )

@@ -170,7 +170,7 @@ def _authenticated(credentials: ApiCredentials, origin: Origin, scope: ClientSco
         try:
             token = source.token(scope)
         except TokenRequestError as error:
-            yield Finding("token", "failed", f"{len(requests)} requests, none brought one", str(error).rstrip("."))
+            yield Finding("token", "failed", f"{scope} got none, at request {len(requests)}", str(error).rstrip("."))
             yield Finding("call", "skipped", "there is no token to call with")
             return
         last = requests[-1]
