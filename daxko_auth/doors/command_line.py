@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 import daxko_auth
 from daxko_auth.doors import demo as demo_door
 from daxko_auth.doors.commands.doctor import doctor
-from daxko_auth.doors.commands.printing import fail
+from daxko_auth.doors.commands.printing import AsJson, fail, print_json
 from daxko_auth.doors.commands.request import request
 from daxko_auth.doors.commands.token import member, token
 from daxko_auth.doors.commands.warm import warm
@@ -133,6 +133,8 @@ def sandbox(
 @app.command()
 def scan_cassettes(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Cassettes, or folders of them.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """
     Fail if a recorded cassette holds a secret: one of the environment's DAXKO_* by its value, or a token by its looks.
@@ -145,11 +147,14 @@ def scan_cassettes(
         done = scan(paths)
     except ModuleNotFoundError as error:
         fail(str(error))
-    for finding in done.findings:
-        typer.echo(finding)
-    if done.findings:
-        raise typer.Exit(1)
-    typer.echo(f"No secret found. Cassettes looked at: {done.files}")
+    if as_json:
+        found = [{"file": str(finding.file), "what": finding.what} for finding in done.findings]
+        print_json({"files": done.files, "findings": found})
+    elif done.findings:
+        typer.echo("\n".join(map(str, done.findings)))
+    else:
+        typer.echo(f"No secret found. Cassettes looked at: {done.files}")
+    raise typer.Exit(1 if done.findings else 0)
 
 
 class Shell(StrEnum):

@@ -28,7 +28,7 @@ def cassette(body: object = "", *, headers: dict[str, list[str]] | None = None, 
     return yaml.dump({"version": 1, "interactions": [{"request": asked, "response": answered}]})
 
 
-def run(*paths: Path, **settings: str) -> tuple[int, str]:
+def run(*paths: Path | str, **settings: str) -> tuple[int, str]:
     """Run the command; return its exit status and what it printed."""
     done = CliRunner().invoke(app, ["scan-cassettes", *map(str, paths)], env={"COLUMNS": "80", **settings})
     return done.exit_code, done.output
@@ -49,6 +49,18 @@ def test_each_finding_is_a_line_that_says_where_and_what_kind(tmp_path: Path) ->
         f"{tmp_path}/a.yaml: interaction 1, response body: a known secret",
         f"{tmp_path}/deep/b.json: interaction 2, request uri: a JWT",
     ]
+
+
+@pytest.mark.shows_secrets("files")
+def test_a_program_gets_the_findings_as_json(tmp_path: Path) -> None:
+    """A build that annotates files needs their names apart."""
+    (tmp_path / "a.yaml").write_text(cassette(f"it is {CANARY}"), "utf-8")
+
+    status, output = run("--json", tmp_path, DAXKO_PASSWORD=CANARY)
+
+    assert status == 1
+    found = {"file": f"{tmp_path}/a.yaml", "what": "interaction 1, response body: a known secret"}
+    assert json.loads(output) == {"files": 1, "findings": [found]}
 
 
 def test_clean_cassettes_are_counted(tmp_path: Path) -> None:
