@@ -21,8 +21,8 @@ UNAUTHORIZED: Final = 401
 
 #: What is said of a 401 that is handed over.
 FRESH_REFUSED: Final = (
-    "fresh token refused: this is the answer to the replay with a new access token (the first is in response.history); "
-    "check with Daxko that the API account may use this endpoint"
+    "fresh token refused: this is the answer to the replay with a new access token; check with Daxko that the API "
+    "account may use this endpoint"
 )
 HELD: Final = (
     "not sent again: a fresh token was refused a moment ago; check with Daxko that the API account may use this "
