@@ -10,9 +10,10 @@ import os
 from functools import cache
 from typing import Any
 
+import httpx
 from celery import Celery
 
-from daxko_auth import ApiCredentials, Daxko, RedisStore, TokenRequestError, TokenSource
+from daxko_auth import ApiCredentials, Daxko, RedisStore, TokenEndpointUnavailable, TokenSource
 
 REDIS_URL = os.environ["CELERY_BROKER_URL"]
 
@@ -25,7 +26,8 @@ def source() -> TokenSource:
     return TokenSource(ApiCredentials.from_env(), store=RedisStore(REDIS_URL))
 
 
-@app.task(autoretry_for=(TokenRequestError,), retry_backoff=True, max_retries=5)
+# A refusal is not among them: coming again with the same account helps nobody.
+@app.task(autoretry_for=(TokenEndpointUnavailable, httpx.TransportError), retry_backoff=True, max_retries=5)
 def locations(client_id: int) -> Any:
     """Fetch what Daxko knows of the locations of a customer."""
     with Daxko(source().credentials, client_id, source=source()) as daxko:

@@ -67,10 +67,23 @@ with TestClient(app) as http:
 
 
 def test_the_workers_that_fork(env: dict[str, str], sandbox: Sandbox, shared_redis: RedisServer) -> None:
-    """Four processes, sixteen tasks, one token request for each customer."""
+    """Four processes, sixteen tasks, one token request for each customer; trouble is tried again, a refusal is not."""
     env["CELERY_BROKER_URL"] = shared_redis.url
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "--app", "celery_app", "worker", "--pool", "prefork", "--concurrency", "4"],
+    sandbox.fail_next(1, "status", status=429, retry_after=60)
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--app",
+        "celery_app",
+        "worker",
+        "--pool",
+        "prefork",
+        "--concurrency",
+        "4",
+    ]
+    worker = subprocess.Popen(  # noqa: S603 - our own recipe
+        [*command, "--without-gossip", "--without-mingle"],
         cwd=EXAMPLES,
         env=env,
         stdout=subprocess.DEVNULL,
@@ -85,14 +98,16 @@ from celery_app import locations
 
 results = [locations.delay(number) for number in (9999, 1234) * 8]
 print([result.get(timeout=40)["client_id"] for result in results] == [9999, 1234] * 8)
+print(type(locations.delay(77).get(timeout=40, propagate=False)).__name__)
 """,
         )
     finally:
         worker.terminate()
         worker.wait(timeout=20)
 
-    assert shown == "True\n"
-    assert [sandbox.token_requests(scope) for scope in (9999, 1234)] == [1, 1]
+    assert shown == "True\nTokenRefused\n"
+    assert sorted(sandbox.token_requests(scope) for scope in (9999, 1234)) == [1, 2]
+    assert sandbox.token_requests(77) == 1
 
 
 def test_the_source_of_dlt(env: dict[str, str], sandbox: Sandbox) -> None:
@@ -104,6 +119,29 @@ def test_the_source_of_dlt(env: dict[str, str], sandbox: Sandbox) -> None:
     )
 
     assert shown == "[9999, 1234]\n"
+    assert sandbox.token_requests() == 2
+
+
+def test_a_load_of_dlt_outlives_a_token(env: dict[str, str], sandbox: Sandbox) -> None:
+    """A 401 makes dlt raise; it has to see the answer to the replay instead."""
+    shown = run(
+        env,
+        "-c",
+        """
+import os
+import httpx
+from dlt_source import daxko
+
+def clients():
+    yield 9999
+    httpx.post(os.environ["DAXKO_BASE_URL"] + "/_sandbox/expire").raise_for_status()
+    yield 9999
+
+print([row["client_id"] for row in daxko(clients()).resources["locations"]])
+""",
+    )
+
+    assert shown == "[9999, 9999]\n"
     assert sandbox.token_requests() == 2
 
 
