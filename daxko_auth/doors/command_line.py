@@ -172,7 +172,10 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell that is to
 
     For bash: eval "$(daxko-auth completion bash)", in ~/.bashrc.
     """
-    typer.echo(get_completion_script(prog_name="daxko-auth", complete_var=_COMPLETE, shell=shell.value))
+    script = get_completion_script(  # nosec B604 # the name of a shell; nothing is run
+        prog_name="daxko-auth", complete_var=_COMPLETE, shell=shell.value
+    )
+    typer.echo(script)
 
 
 def _client_id(number: str) -> int:

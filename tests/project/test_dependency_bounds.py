@@ -20,7 +20,14 @@ EXTRAS = [Requirement(line) for lines in METADATA["optional-dependencies"].value
 # An extra may ask for another of our own.
 BOUNDED = [requirement for requirement in RUNTIME + EXTRAS if requirement.name != METADATA["name"]]
 # What constraints-oldest.txt has to pin beside the bounds, because a lower bound does not work with the newest.
-HELD_BACK = {"click", "opentelemetry-sdk", "opentelemetry-semantic-conventions"}
+HELD_BACK = {
+    "click",
+    "httpcore2",
+    "importlib-metadata",
+    "multidict",
+    "opentelemetry-sdk",
+    "opentelemetry-semantic-conventions",
+}
 
 
 def pins(name: str) -> dict[str, Version]:
