@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import httpx
-from celery import Celery
+from celery import Celery, Task
 
 from daxko_auth import ApiCredentials, Daxko, RedisStore, TokenEndpointUnavailable, TokenSource
 
@@ -26,11 +26,14 @@ def source() -> TokenSource:
     return TokenSource(ApiCredentials.from_env(), store=RedisStore(REDIS_URL))
 
 
-# A refusal is not among them: coming again with the same account helps nobody.
-@app.task(autoretry_for=(TokenEndpointUnavailable, httpx.TransportError), retry_backoff=True, max_retries=5)
-def locations(client_id: int) -> Any:
+@app.task(bind=True, autoretry_for=(httpx.TransportError,), retry_backoff=True, max_retries=5)
+def locations(self: Task, client_id: int) -> Any:
     """Fetch what Daxko knows of the locations of a customer."""
-    with Daxko(source().credentials, client_id, source=source()) as daxko:
-        answer = daxko.http.get("/v3/programs/locations")
-        answer.raise_for_status()
-        return answer.json()
+    try:
+        with Daxko(source().credentials, client_id, source=source()) as daxko:
+            answer = daxko.http.get("/v3/programs/locations")
+            answer.raise_for_status()
+            return answer.json()
+    except TokenEndpointUnavailable as error:
+        # Any other error would be the same if the task came again: a refusal is not tried twice.
+        raise self.retry(exc=error, countdown=error.retry_after or 2**self.request.retries) from None
