@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -49,8 +48,11 @@ def serving(env: dict[str, str], socket: Path) -> Iterator[httpx.Client]:
     with subprocess.Popen(command, cwd=EXAMPLES, env=env, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603 - ours
         try:
             assert server.stderr is not None
-            said = list(takewhile(lambda line: "Uvicorn running" not in line, server.stderr))
-            assert server.poll() is None, "".join(said)
+            said = ""
+            while "Uvicorn running" not in said:
+                line = server.stderr.readline()
+                assert line, said
+                said += line
             with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://web", timeout=30) as web:
                 yield web
         finally:
