@@ -217,8 +217,11 @@ def test_a_call_that_is_refused_all_the_same_is_a_failure(examine: Examine, sand
 
 def test_a_call_that_fails_otherwise_is_told_from_the_token(examine: Examine, sandbox: Sandbox) -> None:
     """The token is not what is wrong then."""
-    sandbox.fail_next(1, "status", status=503, where="resource")
-    assert examine("9999")[1]["call"]["verdict"] == "warning"
+    for status_code, advice in ((503, "was not refused"), (429, "was not refused"), (302, "whether it is Daxko")):
+        sandbox.fail_next(1, "redirect" if status_code == 302 else "status", status=status_code, where="resource")
+        called = examine("9999")[1]["call"]
+        assert called["verdict"] == "warning"
+        assert advice in called["advice"]
     sandbox.fail_next(1, "drop", where="resource")
     status, found = examine("9999")
 

@@ -38,6 +38,7 @@ from daxko_auth.policy.source import TokenSource, origin_of
 
 _CALL: Final = "/v3/programs/locations"
 _UNAUTHORIZED: Final = 401
+_TOO_MANY_REQUESTS: Final = 429
 #: Seconds that two clocks may be apart: as much as a token is given up before its end.
 _SKEW: Final = 60.0
 _DAY: Final = 86_400
@@ -200,7 +201,9 @@ def _call(daxko: Daxko, source: TokenSource) -> Finding:
     found = f"GET {_CALL} at {source.origin.base_url} was answered {answer.status_code}"
     if answer.status_code == _UNAUTHORIZED:
         return Finding("call", "failed", found, str(answer.extensions.get(NOTE, "Ask Daxko")))
-    if answer.is_server_error:
+    if answer.is_redirect:
+        return Finding("call", "warning", found, "Daxko redirects no call: see whether it is Daxko that answers")
+    if answer.is_server_error or answer.status_code == _TOO_MANY_REQUESTS:
         return Finding("call", "warning", found, "The token was not refused; the endpoint has a trouble of its own")
     return Finding("call", "ok", f"{found}: the token is accepted")
 
