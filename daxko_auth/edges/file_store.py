@@ -9,13 +9,13 @@ at once.
 import errno
 import os
 import re
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, Self
 
-from filelock import lock_descriptor
 from platformdirs import user_cache_path
 
 from daxko_auth.edges.private_folder import OpenFolder, PrivateFolder
@@ -25,6 +25,9 @@ from daxko_auth.facts.half_made import also_half_made
 from daxko_auth.facts.log import Seldom, log
 from daxko_auth.facts.token_key import TokenKey
 from daxko_auth.facts.tokens import AccessToken
+
+if sys.platform != "win32":  # pragma: no branch - there a FileStore refuses to be made
+    import fcntl
 
 #: Twice as much as the largest answer that a token is taken from.
 _LARGEST_ENTRY: Final = 1 << 17
@@ -130,8 +133,7 @@ class FileStore:
         until = time.monotonic() + timeout
         try:
             lock = held.enter_context(folder.opened(name, os.O_RDWR | os.O_CREAT))
-            # Not a FileLock: where the kernel has no locks, that falls back to files which a killed process leaves.
-            while not lock_descriptor(lock, blocking=False):
+            while not _locks(lock):
                 left = until - time.monotonic()
                 if left <= 0:
                     break
@@ -168,6 +170,15 @@ class FileStore:
     @also_half_made
     def __repr__(self) -> str:
         return f"<FileStore in {self._folder.path}>"
+
+
+def _locks(lock: int) -> bool:
+    # The kernel's own, without a package in between: those hook into every fork of the program, and some make it fail.
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _entry(key: TokenKey) -> str:

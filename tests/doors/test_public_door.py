@@ -28,14 +28,14 @@ PROJECT = Path(__file__).parents[2]
 # What the core must not import: the extras, the tools of the tests, and what most programs never need.
 NOT_IMPORTED = [
     *["typer", "rich.console", "starlette", "uvicorn", "jwt", "redis", "trio", "asyncio"],
-    *["cryptography", "filelock", "platformdirs", "opentelemetry"],
+    *["cryptography", "platformdirs", "opentelemetry"],
     *["dateutil", "daxko_api", "daxko_auth.sandbox", "daxko_auth.doors.demo", "concurrent.futures.thread"],
 ]
 
 
 EXTRAS = {
     "AiohttpAuth": (["doors.aiohttp"], "aiohttp", "aiohttp"),
-    "FileStore": (["edges.file_store"], "filelock", "files"),
+    "FileStore": (["edges.file_store"], "platformdirs", "files"),
     "Httpx2Auth": (["doors.httpx2"], "httpx2", "httpx2"),
     "OpenTelemetryEvents": (["doors.opentelemetry"], "opentelemetry.metrics", "otel"),
     "RedisStore": (["edges.redis_store", "edges.redis_address"], "redis", "redis"),
