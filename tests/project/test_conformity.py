@@ -2,6 +2,7 @@
 The sandbox held against the specification, by schemathesis: neither may say what the other does not know.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,20 @@ from schemathesis.checks import load_all_checks
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from daxko_auth.sandbox import Sandbox
+
 SPEC = Path(__file__).parents[2] / "openapi" / "daxko.yaml"
+
+# Requests that no program should send put secrets where they do not belong.
+pytestmark = pytest.mark.shows_secrets("wire")
+
+
+@pytest.fixture
+def caller(sandbox: Sandbox) -> Iterator[Caller]:
+    """Be a program that calls it."""
+    one = Caller(sandbox)
+    with one.http:
+        yield one
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
