@@ -23,6 +23,8 @@ from daxko_auth.facts.errors import (
     TokenStoreError,
     UntrustedOriginError,
 )
+from daxko_auth.facts.extras import Extra as _Extra
+from daxko_auth.facts.extras import missing_extra as _missing_extra
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.facts.secret import Secret
 from daxko_auth.facts.token_key import TokenKey
@@ -72,7 +74,7 @@ __all__ = [
 
 # What needs packages of an extra: public as well, and imported when it is first asked for. Not in `__all__`, because
 # `from daxko_auth import *` asks for everything there.
-_LAZY = {
+_LAZY: dict[str, tuple[str, _Extra]] = {
     "AiohttpAuth": ("daxko_auth.doors.aiohttp", "aiohttp"),
     "FileStore": ("daxko_auth.edges.file_store", "files"),
     "Httpx2Auth": ("daxko_auth.doors.httpx2", "httpx2"),
@@ -94,8 +96,7 @@ def __getattr__(name: str) -> object:
     try:
         public = getattr(_import_module(module), name)
     except ModuleNotFoundError as error:
-        msg = f"{name} needs {error.name}, which is not installed: pip install 'daxko-auth[{extra}]'"
-        raise ImportError(msg) from error
+        raise ImportError(_missing_extra(name, error, extra)) from error
     public.__module__ = __name__
     globals()[name] = public
     return public

@@ -4,6 +4,8 @@
 
 import sys
 
+from daxko_auth.facts.extras import missing_extra
+
 
 def main() -> None:
     """Run the command line; the exit status is the command's own, or 1 where the `cli` extra is missing."""
@@ -12,10 +14,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "daxko_auth":
             raise
-        sys.exit(
-            f"the command line needs {error.name}, which is not installed: pip install 'daxko-auth[cli]', "
-            "or in a checkout: pip install '.[cli]'"
-        )
+        sys.exit(missing_extra("the command line", error, "cli"))
     app(prog_name="daxko-auth")
 
 

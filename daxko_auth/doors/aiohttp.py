@@ -45,7 +45,7 @@ class AiohttpAuth:
     with one renewal and one replay; why one is handed over stands in the log. A session with it speaks to Daxko
     only: a request, or a redirect, to any other server is refused.
 
-    It comes with `pip install 'daxko-auth[aiohttp]'`.
+    The extra `aiohttp` installs what it needs: `pip install '.[aiohttp]'` in a checkout.
     """
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:

@@ -11,7 +11,7 @@ class Httpx2Auth(AuthFlow[httpx2.Request, httpx2.Response], httpx2.Auth):
     """
     Authenticates requests to Daxko in `httpx2.Client` and `httpx2.AsyncClient`, in every way as `DaxkoAuth` does.
 
-    It comes with `pip install 'daxko-auth[httpx2]'`.
+    The extra `httpx2` installs what it needs: `pip install '.[httpx2]'` in a checkout.
     """
 
     _in_memory, _sendable, _asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream

@@ -40,7 +40,7 @@ class RequestsAuth(AuthBase):
     For `requests.Session().auth` and for `auth=`; any number of threads may share it. A 401 is answered with one
     renewal and one replay, and the first answer is in `response.history`. Why one is handed over stands in the log.
 
-    It comes with `pip install 'daxko-auth[requests]'`.
+    The extra `requests` installs what it needs: `pip install '.[requests]'` in a checkout.
     """
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:

@@ -6,16 +6,14 @@ library, and no code that builds or parses bodies: it must not agree with the li
 Needs the `sandbox` extra.
 """
 
+from daxko_auth.facts.extras import missing_extra
+
 try:
     from daxko_auth.sandbox.accounts import Account
     from daxko_auth.sandbox.failures import Failure
     from daxko_auth.sandbox.log import Arrival
     from daxko_auth.sandbox.server import Sandbox
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"the sandbox needs {error.name}, which is not installed: pip install 'daxko-auth[sandbox]', "
-        "or in a checkout: pip install '.[sandbox]'",
-        name=error.name,
-    ) from None
+    raise ModuleNotFoundError(missing_extra("the sandbox", error, "sandbox"), name=error.name) from None
 
 __all__ = ["Account", "Arrival", "Failure", "Sandbox"]

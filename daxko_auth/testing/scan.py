@@ -16,17 +16,14 @@ from urllib.parse import unquote_plus
 from attrs import define, frozen
 
 from daxko_auth.facts.credentials import secrets_from_env
+from daxko_auth.facts.extras import missing_extra
 from daxko_auth.facts.secret import Secret
 from daxko_auth.testing.spellings import JWT, LONG, SHORTEST, looks_drawn_by_lot
 
 try:
     import yaml
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"cassettes are read with {error.name}, which is not installed: pip install 'daxko-auth[testing]', "
-        "or in a checkout: pip install '.[testing]'",
-        name=error.name,
-    ) from None
+    raise ModuleNotFoundError(missing_extra("reading cassettes", error, "testing"), name=error.name) from None
 
 _ENDINGS: Final = frozenset({".yaml", ".yml", ".json"})
 # With libyaml where it is there: the other one takes seconds for a large cassette.

@@ -90,7 +90,7 @@ def test_what_needs_an_extra_says_so_where_it_is_missing(
     for module in modules:
         monkeypatch.delitem(sys.modules, f"daxko_auth.{module}")
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ImportError, match=rf"^{name} needs {missing}, .*: pip install 'daxko-auth\[{extra}\]'$"):
+    with pytest.raises(ImportError, match=rf"^{name} needs {missing}, .*`{extra}`.* pip install '\.\[{extra}\]'$"):
         getattr(daxko_auth, name)
 
 

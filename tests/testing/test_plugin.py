@@ -81,7 +81,7 @@ def test_a_run_in_which_the_sandbox_cannot_be_imported_works(tmp_path: Path) -> 
     hide = "import sys\nsys.modules['starlette'] = sys.modules['starlette.responses'] = None\n"
     done = run_tests(tmp_path, "def test_own(): ...\n\ndef test_ours(daxko_source): ...\n", conftest=hide)
     assert "1 passed, 1 error" in done.stdout
-    assert "pip install 'daxko-auth[sandbox]'" in done.stdout
+    assert "pip install '.[sandbox]'" in done.stdout
 
 
 TWO = """

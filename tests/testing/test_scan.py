@@ -213,4 +213,4 @@ def test_without_its_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "yaml", None)
     status, output = run(Path())
     assert status == 1
-    assert "pip install 'daxko-auth[testing]'" in output
+    assert "pip install '.[testing]'" in output
