@@ -22,7 +22,7 @@ from daxko_auth.sandbox.failures import Failure
 from daxko_auth.sandbox.log import Arrival, BearerSent
 from daxko_auth.sandbox.rules import Granted, Refused
 from daxko_auth.sandbox.seen import Seen
-from daxko_auth.sandbox.switches import Switches, Where
+from daxko_auth.sandbox.switches import Station, Switches, Where
 from daxko_auth.sandbox.tokens import Standing
 
 _KINDS: Final[dict[Standing, BearerSent]] = {
@@ -56,11 +56,14 @@ class App(Switches):
         if page is not None:
             await page(scope, receive, send)
             return
+        where = _where(seen.path)
+        station = self._station(where) if where and is_whole else None
+        # Before it is logged: whoever reads there that it has arrived can let it go with `release()`.
+        place = station.gate.queue() if station else None
         number = self._log.arrived(lambda number: self._arrival(number, seen))
         if not is_whole:
             return
-        where = _where(seen.path)
-        failure = await self._delayed(where) if where else None
+        failure = await _delayed(station, place) if station and place else None
         if failure is None:
             response = self._judged(where, seen)
         elif failure.is_silent:
@@ -83,13 +86,6 @@ class App(Switches):
         if page is None and seen.path.startswith(remote.PREFIX):
             return _json(*remote.operate(self, seen))
         return page
-
-    async def _delayed(self, where: Where) -> Failure | None:
-        station = self._station(where)
-        await station.gate.passage()
-        if station.latency:
-            await asyncio.sleep(station.latency)
-        return station.failures.popleft() if station.failures else None
 
     def _arrival(self, number: int, seen: Seen) -> Arrival:
         bearer = seen.bearer
@@ -170,6 +166,13 @@ class App(Switches):
 
 
 _NOWHERE: Final = "Daxko's API lives under /v3/, and this sandbox's switches under /_sandbox/."
+
+
+async def _delayed(station: Station, place: asyncio.Event) -> Failure | None:
+    await station.gate.passed(place)
+    if station.latency:
+        await asyncio.sleep(station.latency)
+    return station.failures.popleft() if station.failures else None
 
 
 def _where(path: str) -> Where | None:

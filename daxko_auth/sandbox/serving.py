@@ -62,7 +62,8 @@ class Serving:
             timeout_keep_alive=_IDLE_SECONDS,
         )
         self._config.load()
-        self._ended = threading.Event()
+        self._has_ended = False
+        self._waiting: list[threading.Lock] = []
         self._ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         # A daemon, so that a sandbox nobody closed does not keep a program from ending.
         self._thread = threading.Thread(target=self._run, name="daxko-auth-sandbox", daemon=True)
@@ -76,13 +77,19 @@ class Serving:
         """Drop every connection, and return once the thread has ended."""
         loop, stopping = self._ready.result()
         loop.call_soon_threadsafe(stopping.set)
-        self._ended.wait()
+        self.wait()
         self._thread.join()
 
     def wait(self) -> None:
         """Return once serving has ended, which may be never; Ctrl-C interrupts it."""
-        # Not join(): in Python 3.11, a join that is interrupted takes the thread for ended ever after.
-        self._ended.wait()
+        # A lock of its own, which the end releases. An Event that is interrupted may stay locked, and then nobody can
+        # set it; in Python 3.11, a join() that is interrupted takes the thread for ended from then on.
+        lock = threading.Lock()
+        lock.acquire()
+        self._waiting.append(lock)
+        # Looked at after the lock is in the list, so that the end misses nobody.
+        if not self._has_ended:
+            lock.acquire()
 
     def _run(self) -> None:
         try:
@@ -90,7 +97,9 @@ class Serving:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._serve())
         finally:
-            self._ended.set()
+            self._has_ended = True
+            for lock in self._waiting:
+                lock.release()
 
     async def _serve(self) -> None:
         loop, stopping, state = asyncio.get_running_loop(), asyncio.Event(), ServerState()

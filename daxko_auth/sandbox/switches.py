@@ -50,18 +50,23 @@ class _Gate:
     def is_shut(self) -> bool:
         return self._shut
 
-    async def passage(self) -> None:
+    def queue(self) -> asyncio.Event:
+        """Take a place in the queue; `passed` waits there until the gate opens, or not at all where it is open."""
         event = asyncio.Event()
         with self._lock:
-            if not self._shut:
-                return
-            self._waiting[event] = asyncio.get_running_loop()
+            if self._shut:
+                self._waiting[event] = asyncio.get_running_loop()
+            else:
+                event.set()
+        return event
+
+    async def passed(self, event: asyncio.Event) -> None:
         try:
             await event.wait()
         finally:
             # Also when the sandbox closes meanwhile: its loop must not be called afterwards.
             with self._lock:
-                del self._waiting[event]
+                self._waiting.pop(event, None)
 
 
 @frozen
@@ -74,7 +79,7 @@ class StationNow:
 
 
 @define(eq=False)
-class _Station:
+class Station:
     """What one kind of request meets before it is judged."""
 
     gate: _Gate = field(factory=_Gate)
@@ -82,6 +87,7 @@ class _Station:
     failures: deque[Failure] = field(factory=deque[Failure])
 
     def now(self) -> StationNow:
+        """Return how its requests are treated at this moment."""
         return StationNow(self.gate.is_shut, self.latency, len(self.failures))
 
 
@@ -94,7 +100,7 @@ class Switches:
         self._mint: Final = Mint(account, self._clock, signing_key)
         self._watch: Final = Watch(account, self._mint)
         self._log: Final = Log()
-        self._stations: Final[dict[str, _Station]] = {where: _Station() for where in get_args(Where)}
+        self._stations: Final[dict[str, Station]] = {where: Station() for where in get_args(Where)}
         self._token_life = EXAMPLE_TOKEN_LIFE
         self._member_refusal: MemberRefusal = "invalid_grant"
         # Replaced, never changed, so that the server's thread can read them without a lock.
@@ -237,7 +243,7 @@ class Switches:
             "where": {where: asdict(station.now()) for where, station in self._stations.items()},
         }
 
-    def _station(self, where: Where) -> _Station:
+    def _station(self, where: Where) -> Station:
         if where not in get_args(Where):
             msg = f"where is one of {', '.join(get_args(Where))}"
             raise ValueError(msg)

@@ -5,6 +5,7 @@ Failing on demand: by name, so often as asked, where asked.
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -12,7 +13,8 @@ import pytest
 from sandbox_calls import PARTNER, Caller
 from starlette.types import Message
 
-from daxko_auth.sandbox import Failure, Sandbox, app
+from daxko_auth import ApiCredentials, TokenSource
+from daxko_auth.sandbox import Arrival, Failure, Sandbox, app
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 408, 429, 500, 503, 520, 599])
@@ -212,3 +214,22 @@ def test_a_failure_that_cannot_be_sent_is_refused(sandbox: Sandbox, options: dic
 def test_a_failure_does_not_show_the_body_it_will_send() -> None:
     """Tests put tokens there."""
     assert "s3cret" not in repr(Failure("answer", body=json.dumps({"access_token": "s3cret"})))
+
+
+def test_what_has_arrived_is_let_go_by_a_release_that_another_hold_follows_at_once(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that the log shows and that `release()` misses would wait for ever."""
+    arrived = sandbox._log.arrived
+
+    def arrived_and_let_go(make: Callable[[int], Arrival]) -> int:
+        number = arrived(make)
+        # As early as anybody can know of it.
+        sandbox.release()
+        sandbox.hold()
+        return number
+
+    monkeypatch.setattr(sandbox._log, "arrived", arrived_and_let_go)
+    sandbox.hold()
+    with TokenSource(credentials, sandbox.base_url) as source:
+        assert source.token(9999).scope.client_id == 9999

@@ -3,22 +3,28 @@ Starting and stopping: at once, cleanly, many at a time, and only where asked.
 """
 
 import gc
+import itertools
 import logging
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from sandbox_calls import Caller, form
+from support import eventually
 
 from daxko_auth.sandbox import Account, Sandbox
+from daxko_auth.sandbox.serving import Serving
 
 
 def our_threads() -> list[str]:
@@ -245,21 +251,40 @@ def test_the_exports_can_be_pasted_into_a_shell() -> None:
         assert shown.splitlines() == [sandbox.base_url, sandbox.username, sandbox.password, sandbox.refresh_token]
 
 
-def test_ctrl_c_ends_it_cleanly(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_it_cleanly(sandbox: Sandbox) -> None:
     """An operator stops it with the keyboard and expects no traceback."""
-    interrupt = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
-    ended = sandbox._serving._ended  # type: ignore[union-attr]
-    wait = ended.wait
+    serving = sandbox._serving
+    assert serving is not None
 
-    def interrupted() -> bool:
-        monkeypatch.undo()
-        interrupt.start()
-        return wait()
+    def interrupt() -> None:
+        eventually(lambda: bool(serving._waiting))
+        os.kill(os.getpid(), signal.SIGINT)
 
-    # Interrupted as soon as it waits and no sooner: before that, Ctrl-C is the program's own business.
-    monkeypatch.setattr(ended, "wait", interrupted)
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     sandbox.serve_until_interrupted()
-    interrupt.join()
+    interrupting.join()
+
+    assert our_threads() == []
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_ctrl_c_ends_it_wherever_it_comes_on_the_way_to_the_wait(step: int) -> None:
+    """An interrupt between two steps once left a lock behind, and closing waited for that lock for ever."""
+    steps = itertools.count()
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code is Serving.wait.__code__ and event == "line" and next(steps) == step:
+            raise KeyboardInterrupt
+        return interrupt
+
+    with Sandbox() as sandbox:
+        traced = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            sandbox.serve_until_interrupted()
+        finally:
+            sys.settrace(traced)
 
     assert our_threads() == []
 
