@@ -8,6 +8,8 @@ in the shell's history and in the list of processes.
 import errno
 import json
 import os
+import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, cast
@@ -50,7 +52,14 @@ class _Commands(TyperGroup):
             # Whoever reads has read enough, as `head` does; typer knows that.
             if error.errno == errno.EPIPE:
                 raise
+            _discard_output()
             fail(f"the output cannot be written: {error.strerror}")
+
+
+def _discard_output() -> None:
+    # Python would try to write what is left once more when it ends, and then change the exit status to 120.
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 app = typer.Typer(

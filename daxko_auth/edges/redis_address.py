@@ -8,6 +8,7 @@ before `open`, and what is opened has a short limit for each step and repeats no
 import codecs
 import re
 from contextlib import ExitStack
+from importlib.metadata import version
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -16,8 +17,10 @@ from attrs import frozen
 
 from daxko_auth.facts.secret import Secret
 
-# With the first host name Python imports this, and a process that forks meanwhile would have half of it.
+# Python imports parts of these with the first host name and, from 3.14 on, with the first connection, for which
+# redis-py reads its own version. A process that forks meanwhile would have half of them.
 codecs.lookup("idna")
+version("redis")
 # Its own types are partial.
 _REDIS: Final[Any] = redis
 # Seconds for each step: to connect, and until something is heard. RESP2 is what every server and proxy speaks

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -376,7 +377,7 @@ def test_output_that_goes_nowhere_is_no_traceback() -> None:
     """A disk is full, or the next program in the pipe has read enough."""
 
     def run_into(place: str) -> subprocess.CompletedProcess[str]:
-        line = f"set -o pipefail; {sys.executable} -m daxko_auth token 9999 {place}"
+        line = f"set -o pipefail; {shlex.quote(sys.executable)} -m daxko_auth token 9999 {place}"
         return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)  # noqa: S603, S607
 
     full = run_into("> /dev/full")
