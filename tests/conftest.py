@@ -6,17 +6,89 @@ Also the hunt for leaks, in every test.
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
+import guard
 import httpx
+import hypothesis
+import last_line
+import processes
 import pytest
+import surroundings
+import tools
+from guard import Guard
 from leaks.hunt import Hunt
 from redis_server import RedisServer, redis_server
 from support import Ask, Call, FakeClock, land_all
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
 from daxko_auth.sandbox import Sandbox
+
+# Every run tries the same examples, so that a run that is red says something about the change at hand. New ones are
+# looked for with --hypothesis-profile=explore.
+hypothesis.settings.register_profile("repeat", derandomize=True, database=None, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", database=None, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("repeat")
+
+_folder = pytest.StashKey[Path]()
+_guard = pytest.StashKey[Guard]()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let scripts/check ask for the watch over a whole run."""
+    parser.addoption("--guard", action="store_true", help="fail a run that changes anything outside its own folder")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the surroundings of whoever starts the tests."""
+    processes.adopt_orphans()
+    if _is_worker(config):
+        surroundings.enter_worker()
+        return
+    watched = guard.watched()
+    folder = config.stash[_folder] = surroundings.enter()
+    if config.getoption("--guard"):
+        config.stash[_guard] = Guard(folder, watched)
+        config.stash[_guard].begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Fail a run that leaves something behind, and clean up after it."""
+    yield
+    if not _is_worker(session.config):
+        config = session.config
+        said = [f"left running: {line}" for line in processes.end(processes.running())]
+        said += config.stash[_guard].end() if _guard in config.stash else []
+        said += [f"written into the home: {path}" for path in surroundings.leave(config.stash[_folder])]
+        for line in said:
+            config.get_terminal_writer().line(f"outside of the tests' own folder: {line}", red=True)
+        if said and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line what passed, and what was skipped and why."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if _is_worker(config) or reporter is None or config.option.collectonly:
+        return
+    config.get_terminal_writer().line(last_line.of(reporter))
+
+
+@pytest.fixture(autouse=True)
+def no_process_left_running() -> Iterator[None]:
+    """End what a test left running, and fail it for that. First of all fixtures, and so the last to be left."""
+    before = processes.running()
+    yield
+    left = processes.end(processes.running() - before)
+    assert left == [], "left running"
 
 
 @pytest.fixture
@@ -65,6 +137,12 @@ def own_redis() -> Iterator[RedisServer]:
     """Run a Redis of the test's own, for ill use."""
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture
+def curl() -> str:
+    """Give the path of curl."""
+    return tools.curl()
 
 
 @pytest.fixture(params=["thread", "asyncio", "trio"])

@@ -1,49 +1,49 @@
 """A real Redis (or Valkey) for tests: on a port of its own, in memory only, and for ill use."""
 
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
-from support import need
-
-#: Far more than a Redis needs to start.
-_AT_MOST = 20.0
+import tools
+from support import eventually
 
 
 class RedisServer:
     """One server process, which can be stopped, started again, frozen and asked behind the library's back."""
 
     def __init__(self, folder: Path, *settings: str, sentinel: bool = False) -> None:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            need("redis-server")
+        program = tools.redis_server(tls=any(line.startswith("tls-") for line in settings))
         self.folder = folder
-        self.port = _free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
-        # What comes later counts; a sentinel writes into its file.
-        ours = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}", *([] if sentinel else ['save ""'])]
-        file = folder / "redis.conf"
-        file.write_text("\n".join([*ours, *(line.format(port=self.port, folder=folder) for line in settings)]), "utf-8")
-        self._command = [str(program), str(file), *(["--sentinel"] if sentinel else [])]
-        self.start()
+        # Between the look for a free port and the start, another run of the tests may take it.
+        for _ in range(10):
+            self.port = _free_port()
+            self.url = f"redis://127.0.0.1:{self.port}"
+            # What comes later counts; a sentinel writes into its file.
+            ours = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}", *([] if sentinel else ['save ""'])]
+            lines = [*ours, *(line.format(port=self.port, folder=folder) for line in settings)]
+            file = folder / "redis.conf"
+            file.write_text("\n".join(lines), "utf-8")
+            self._command = [program, str(file), *(["--sentinel"] if sentinel else [])]
+            if self._starts():
+                return
+        pytest.fail(f"{program} does not start")
 
     def start(self) -> None:
-        """Start, and wait until it answers. What it kept before is gone."""
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - Debian's
-        until = time.monotonic() + _AT_MOST
-        while not self._listens():
-            assert self.process.poll() is None, "Redis has ended"
-            assert time.monotonic() < until, "Redis does not answer"
-            time.sleep(0.005)
+        """Start again, and wait until it answers. What it kept before is gone."""
+        assert self._starts(), "Redis has ended"
+
+    def _starts(self) -> bool:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - the real one
+        eventually(lambda: self.process.poll() is not None or self._listens())
+        return self.process.poll() is None
 
     def stop(self) -> None:
         """End it, as a crash does."""

@@ -3,20 +3,22 @@ What tests share that is no fixture: a clock whose time they make pass, and a fe
 """
 
 import os
-import shutil
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import httpx
-import pytest
 
 from daxko_auth import AccessToken, TokenSource
 
 NOON = 1_800_000_000.0
 """Where the tests' wall clock starts: some day in 2027."""
+
+PATIENCE = 600.0
+"""Seconds, where a limit wants a number: more than pytest gives any test, so that no machine is too slow for it."""
 
 
 class FakeClock:
@@ -51,6 +53,18 @@ class FakeClock:
         self._wall += seconds
 
 
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds. It sets no limit of its own: pytest ends a test that hangs."""
+    while not condition():
+        time.sleep(0.001)
+
+
+async def aeventually(condition: Callable[[], bool]) -> None:
+    """Await the same, so that the event loop goes on meanwhile."""
+    while not condition():
+        await anyio.sleep(0.001)
+
+
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
     while source._crew._at_work:
@@ -76,15 +90,6 @@ def in_child(check: Callable[[], bool]) -> bool:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def need(tool: str) -> None:
-    """Skip the test where `tool` is not installed; where `CI` is set, fail it instead."""
-    if shutil.which(tool) is None:
-        missing = f"{tool} is not installed (Debian: apt-get install {tool})"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
 
 
 Ask = Callable[[TokenSource, Any], AccessToken]

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 import pytest
-from support import need
 
 from daxko_auth import ApiCredentials, ClientScope
 from daxko_auth.edges.exchange import Exchange
@@ -87,9 +86,8 @@ def header(request: tuple[bytes, bytes], name: bytes) -> bytes:
         ("日本", "=&?"),
     ],
 )
-def test_our_form_is_curls_form(recorder: Recorder, username: str, password: str) -> None:
+def test_our_form_is_curls_form(recorder: Recorder, curl: str, username: str, password: str) -> None:
     """What the vendor prints is what the vendor has tried; anything else is a guess."""
-    need("curl")
     fields = {
         "grant_type": "client_credentials",
         "client_id": username,
@@ -100,7 +98,7 @@ def test_our_form_is_curls_form(recorder: Recorder, username: str, password: str
     form = [word for name, value in fields.items() for word in ("--form-string", f"{name}={value}")]
     bearer = ["-H", "Authorization: Bearer refresh", "-H", "Accept: application/json"]
     url = f"{recorder.base_url}/v3/partners/oauth2/token"
-    subprocess.run(["curl", "-s", "-XPOST", url, *bearer, *form], check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run([curl, "-s", "-XPOST", url, *bearer, *form], check=True, capture_output=True)  # noqa: S603 - the real one
     theirs = recorder.requests.get(timeout=10)
 
     exchange = Exchange(ApiCredentials(username, password, "refresh"), Origin.of(recorder.base_url))

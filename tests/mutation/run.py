@@ -165,7 +165,6 @@ def _enter(tree: Path) -> None:
     hypothesis.settings.register_profile(
         "mutation", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], derandomize=True, database=None
     )
-    hypothesis.settings.load_profile("mutation")
     for slow in _SLOW_TO_IMPORT:
         with contextlib.suppress(ImportError):
             importlib.import_module(slow)
@@ -175,7 +174,7 @@ def _enter(tree: Path) -> None:
 def _pytest(*arguments: str, plugin: object) -> int:
     # Only the plugins that these rooms need, and no rewriting of asserts: both take longer than most tests.
     options = ("-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin")
-    options = (*options, "--assert=plain", "--tb=short", "--no-header")
+    options = (*options, "--assert=plain", "--tb=short", "--no-header", "--hypothesis-profile=mutation")
     return int(pytest.main([*options, *arguments], plugins=[plugin]))
 
 

@@ -3,15 +3,14 @@
 import asyncio
 import queue
 import threading
-import time
-from collections import Counter
+from collections import Counter, deque
 from datetime import timedelta
 
 from attrs import define, evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, land_all
+from support import FakeClock, eventually, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -38,22 +37,37 @@ class SlowVendor:
         self.requests = 0
         self.under_way: Counter[ClientScope] = Counter()
         self.most_under_way = 0
-        self.answers: queue.SimpleQueue[TokenRequestError | None] = queue.SimpleQueue()
+        self.answers_at_once = False
+        # Each request waits at a queue of its own: one that has been answered no longer counts as waiting, even
+        # before its thread has taken the answer.
+        self.waiting: deque[queue.SimpleQueue[TokenRequestError | None]] = deque()
         self._lock = threading.Lock()
 
-    def waiting(self) -> int:
-        """Count the requests that nobody has answered yet."""
-        return self.under_way.total() - self.answers.qsize()
+    def answer(self, error: TokenRequestError | None) -> None:
+        """Answer the request that has waited longest."""
+        self.waiting.popleft().put(error)
+
+    def answer_everything(self) -> None:
+        """Answer what waits, and from now on every request at once."""
+        with self._lock:
+            self.answers_at_once = True
+            while self.waiting:
+                self.answer(None)
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> AccessToken | TokenRequestError:
         """Wait for the answer."""
+        mine: queue.SimpleQueue[TokenRequestError | None] = queue.SimpleQueue()
         with self._lock:
             self.requests += 1
             self.under_way[scope] += 1
             self.most_under_way = max(self.most_under_way, self.under_way[scope])
             asked_at = (self.clock.wall(), self.clock.monotonic())
+            if self.answers_at_once:
+                mine.put(None)
+            else:
+                self.waiting.append(mine)
         try:
-            error = self.answers.get()
+            error = mine.get()
             if error is not None:
                 return error
             with self._lock:
@@ -111,13 +125,13 @@ class Crowd(RuleBasedStateMachine):
     @rule(failure=st.sampled_from([None, None, "down", "refused"]))
     def answer(self, failure: str | None) -> None:
         """Let the vendor answer one request, if one is under way."""
-        if not sum(self.vendor.under_way.values()):
+        if not self.vendor.waiting:
             return
         errors = {
             "down": TokenEndpointUnavailable("down", retryable=True),
             "refused": TokenRefused("no", error="invalid_scope"),
         }
-        self.vendor.answers.put(errors.get(failure or ""))
+        self.vendor.answer(errors.get(failure or ""))
         self._turn()
 
     @rule(scope=SCOPES)
@@ -143,14 +157,9 @@ class Crowd(RuleBasedStateMachine):
         """Answer what is under way: nobody is left waiting, and everybody who was not cancelled has an outcome."""
         if not hasattr(self, "vendor"):
             return
-        for _ in range(64):
-            self.vendor.answers.put(None)
+        self.vendor.answer_everything()
         land_all(self.source)
-        while not self.vendor.answers.empty():
-            self.vendor.answers.get()
-        until = time.monotonic() + 5
         while not all(caller.task.done() for caller in self.callers):
-            assert time.monotonic() < until, "somebody is left waiting"
             self._turn()
         for caller in self.callers:
             assert caller.task.cancelled() <= caller.cancelled, "cancelled, and did not ask for it"
@@ -161,10 +170,7 @@ class Crowd(RuleBasedStateMachine):
 
     def _turn(self) -> None:
         """Let threads and loop go on until nothing more comes of it, and look at who has come back."""
-        until = time.monotonic() + 5
-        while self.vendor.waiting() != self.source._crew._at_work:
-            assert time.monotonic() < until
-            time.sleep(0.0002)
+        eventually(lambda: len(self.vendor.waiting) == self.source._crew._at_work)
         for _ in range(12):
             self.loop.run_until_complete(asyncio.sleep(0))
         for caller in [caller for caller in self.callers if caller.task.done()]:

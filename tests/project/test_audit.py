@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import need
 
 PROJECT = Path(__file__).parents[2]
 ONE = {"name": "one", "version": "1.0", "vulns": []}
@@ -116,43 +114,3 @@ def test_everything_else_is_a_failure(
     assert failed == 1
     assert message in explained
     assert "nothing was audited" not in printed
-
-
-@pytest.mark.parametrize(
-    ("status", "line", "expected"),
-    [
-        (0, "all is well", 0),
-        (75, "nothing was audited: no network", 0),
-        (75, "", 75),
-        (1, "nothing was audited: no network", 1),
-        (1, "a finding", 1),
-        (2, "", 2),
-    ],
-)
-def test_ci_takes_nothing_for_well_but_a_clean_audit_or_none_that_says_so(
-    tmp_path: Path, status: int, line: str, expected: int
-) -> None:
-    """The status alone could come from anywhere."""
-    need("curl")
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(PROJECT / ".ci" / "run", tmp_path / ".ci")
-    executable(tmp_path / "scripts" / "test", "#!/bin/sh\necho tests pass\n")
-    executable(tmp_path / "scripts" / "check", f"#!/bin/sh\necho '{line}'\nexit {status}\n")
-
-    done, printed, _ = run("bash", tmp_path / ".ci" / "run", path=tmp_path)
-
-    assert done == expected
-    assert printed == f"tests pass\n{line}\n"
-
-
-def test_ci_does_not_go_on_where_the_tests_failed(tmp_path: Path) -> None:
-    """A status of 75 from the tests is a failure like any other."""
-    need("curl")
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(PROJECT / ".ci" / "run", tmp_path / ".ci")
-    executable(tmp_path / "scripts" / "test", "#!/bin/sh\necho 'nothing was audited: but this is the tests'\nexit 75\n")
-    executable(tmp_path / "scripts" / "check", "#!/bin/sh\nexit 0\n")
-
-    done, _, _ = run("bash", tmp_path / ".ci" / "run", path=tmp_path)
-
-    assert done == 75

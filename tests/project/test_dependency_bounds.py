@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from project.checkout import texts
 
 PROJECT = Path(__file__).parents[2]
 METADATA: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -142,15 +143,10 @@ def addresses_in(text: str) -> list[str]:
 
 def test_no_file_says_where_packages_are_downloaded_from() -> None:
     """That is the machine's own setting; an address in a file is trusted by everybody who installs from it."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True).stdout  # noqa: S607
-    files = [PROJECT / name for name in listed.decode().split("\0") if name]
-    found = {
-        str(file.relative_to(PROJECT)): addresses
-        for file in files
-        if file.is_file() and (addresses := addresses_in(file.read_text("utf-8", "replace")))
-    }
+    looked_at = dict(texts())
+    found = {str(path): addresses for path, text in looked_at.items() if (addresses := addresses_in(text))}
 
-    assert files
+    assert Path("constraints.txt") in looked_at
     assert found == {}
 
 

@@ -1,15 +1,13 @@
 """There is one form to install the library, that of a checkout: nothing shown takes its name from an index."""
 
 import ast
-import os
 import re
 import tomllib
-from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from project.checkout import texts
 
 from daxko_auth.facts.extras import Extra
 
@@ -50,23 +48,6 @@ LISTS = {".in", ".txt", ".yaml", ".yml"}
 SELF_REFERENCES = re.compile(r"^\[project\.optional-dependencies\]\n(?:(?!\[).*\n)*", re.MULTILINE)
 
 
-def texts(project: Path) -> Iterator[tuple[Path, str]]:
-    """
-    Yield every text file of a checkout with its path below it.
-
-    What git ignores is made and not written, and a virtual environment is somebody else's.
-    """
-    lines = (project / ".gitignore").read_text("utf-8").splitlines()
-    ignored = [".git", *(line.strip().rstrip("/") for line in lines if not line.startswith("#"))]
-    for folder, folders, files in os.walk(project):
-        kept = [name for name in sorted(folders) if not any(fnmatch(name, pattern) for pattern in ignored)]
-        folders[:] = [name for name in kept if not Path(folder, name, "pyvenv.cfg").exists()]
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not any(fnmatch(name, pattern) for pattern in ignored) and b"\0" not in (content := path.read_bytes()):
-                yield path.relative_to(project), content.decode("utf-8", "replace")
-
-
 def taken_from_an_index(path: Path, text: str) -> list[str]:
     """Return where a file would take the name from an index, as `file:line: what`."""
     if path == Path("pyproject.toml"):
@@ -77,7 +58,7 @@ def taken_from_an_index(path: Path, text: str) -> list[str]:
 
 def test_nothing_takes_the_library_from_an_index() -> None:
     """The name is not registered: today that fails, and whoever registers it gets code into programs with secrets."""
-    looked_at = dict(texts(PROJECT))
+    looked_at = dict(texts())
 
     assert {Path("README.md"), Path("pyproject.toml"), Path("scripts/test"), Path(".ci/run")} <= set(looked_at)
     assert [line for path, text in looked_at.items() for line in taken_from_an_index(path, text)] == []
@@ -201,7 +182,7 @@ def test_every_extra_that_is_named_exists() -> None:
     shown = re.compile(r"""(?:install(?:[ \t]+-[\w-]+)*[ \t]+['"]?\.\[|\bextra `)([\w, -]+)[\]`]""")
     named = {
         extra.strip(): str(path)
-        for path, text in texts(PROJECT)
+        for path, text in texts()
         for extras in shown.findall(text)
         for extra in extras.split(",")
     }

@@ -25,8 +25,12 @@ def shown() -> list[str]:
 
 
 @pytest.mark.parametrize("line", [line for line in shown() if not line.startswith(RUN_ELSEWHERE)])
-def test_every_line_for_the_shell_runs(sandbox: Sandbox, tmp_path: Path, line: str) -> None:
+def test_every_line_for_the_shell_runs(
+    sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest, line: str
+) -> None:
     """A command that is pasted and fails is the last that somebody tries."""
+    if line.startswith("curl "):
+        request.getfixturevalue("curl")
     shutil.copytree(PROJECT / "examples" / "testing" / "cassettes", tmp_path / "cassettes")
     paths = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     ran = subprocess.run(  # noqa: S603 - our own pages

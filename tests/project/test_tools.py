@@ -8,7 +8,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
-SCRIPT = (PROJECT / "scripts" / "test").read_text("utf-8")
+SCRIPT = (PROJECT / "scripts" / "check").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("checker", "files"), [("mypy", "files"), ("pyright", "include")])

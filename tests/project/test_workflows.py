@@ -1,5 +1,6 @@
 """The workflows: what they may do, and that they run what this project says they run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,19 @@ def test_a_workflow_may_read_and_no_more(name: str) -> None:
 
 def test_the_tests_are_those_of_ci_and_the_spec_is_compared_every_week() -> None:
     """A second list of steps would drift from the first."""
-    assert "bash .ci/run" in commands("tests")
+    assert {"bash .ci/run", "scripts/test"} <= set(commands("tests"))
     assert ".venv/bin/python scripts/regenerate --check" in commands("tests")
     assert "schedule" in read("tests")["on"]
     assert (PROJECT / ".ci" / "run").exists()
+
+
+def test_every_python_that_the_project_names_is_tested() -> None:
+    """A version that is only named in the metadata breaks unseen."""
+    named = re.findall(r"Python :: (3\.\d+)\"", (PROJECT / "pyproject.toml").read_text("utf-8"))
+    tested = read("tests")["jobs"]["every-python"]["strategy"]["matrix"]["python"]
+
+    assert {version.rstrip("t") for version in tested} == set(named)
+    assert tested[-1] == f"{named[-1]}t", "the newest also without the GIL"
 
 
 def test_the_live_contract_runs_only_with_an_account() -> None:

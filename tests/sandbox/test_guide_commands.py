@@ -5,7 +5,7 @@ The vendor's guide, run: its two commands as printed there, with only the placeh
 import json
 import subprocess
 
-from support import need
+import pytest
 
 from daxko_auth.sandbox import Sandbox
 
@@ -43,9 +43,9 @@ def run(command: str, sandbox: Sandbox, placeholder: str, bearer: str) -> dict[s
     return answer
 
 
+@pytest.mark.usefixtures("curl")
 def test_the_guides_two_commands_work_word_for_word(sandbox: Sandbox) -> None:
     """Whoever has no account must be able to follow the vendor's guide against the sandbox."""
-    need("curl")
     first = run(FIRST, sandbox, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9...", sandbox.refresh_token)
     second = run(SECOND, sandbox, "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc...", first["access_token"])
 
