@@ -148,7 +148,7 @@ def test_a_missing_extra_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(sys.modules, "daxko_auth.doors.command_line")
     monkeypatch.setitem(sys.modules, "typer", None)
 
-    with pytest.raises(SystemExit, match=r"needs typer.*pip install 'daxko-auth\[cli\]'"):
+    with pytest.raises(SystemExit, match=r"needs typer, .*the extra `cli`.* pip install '\.\[cli\]'$"):
         entry.main()
 
 
@@ -165,7 +165,8 @@ except ModuleNotFoundError as error:
     shown = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)  # noqa: S603
 
     assert "the sandbox needs starlette" in shown.stdout
-    assert "pip install 'daxko-auth[sandbox]'" in shown.stdout
+    assert "the extra `sandbox`" in shown.stdout
+    assert "pip install '.[sandbox]'" in shown.stdout
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
