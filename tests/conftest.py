@@ -68,7 +68,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         said += config.stash[_guard].end() if _guard in config.stash else []
         said += [f"written into the home: {path}" for path in surroundings.leave(config.stash[_folder])]
         for line in said:
-            config.get_terminal_writer().line(f"outside of the tests' own folder: {line}", red=True)
+            config.get_terminal_writer().line(f"\noutside of the tests' own folder: {line}", red=True)
         if said and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

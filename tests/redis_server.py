@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import tools
 from support import eventually
 
@@ -60,6 +59,8 @@ class RedisServer:
 
     def tell(self, *command: str | bytes | int) -> Any:
         """Send it a command as its operator."""
+        import redis  # noqa: PLC0415 - this file is imported for every test, also where the package is missing
+
         with redis.Redis(port=self.port) as operator:
             return operator.execute_command(*command)
 

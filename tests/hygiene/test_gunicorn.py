@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support import PATIENCE
 
 from daxko_auth.sandbox import Sandbox
 
@@ -44,9 +45,12 @@ def serving(sandbox: Sandbox, folder: Path, *options: str, warm: bool) -> Iterat
     (folder / "application.py").write_text(APP.format(warm=warm), "utf-8")
     settings = dict(shlex.split(line)[1].split("=", 1) for line in sandbox.exports())
     # One connection per request, or else each stays with one worker.
-    ours = httpx.Client(timeout=20, headers={"Connection": "close"})
+    ours = httpx.Client(timeout=PATIENCE, headers={"Connection": "close"})
     with socket.create_server(("127.0.0.1", 0)) as listener, ours as http:
         command = [sys.executable, "-m", "gunicorn", "--preload", f"--workers={WORKERS}", *options]
+        # It would kill a worker that says nothing for half a minute, and one that takes as long to end.
+        # It also would keep a socket in the home.
+        command += ["--no-control-socket", "--timeout=0", f"--graceful-timeout={PATIENCE:.0f}"]
         process = subprocess.Popen(  # noqa: S603 - our own application
             [*command, "--log-level=warning", f"--bind=fd://{listener.fileno()}", "application:app"],
             cwd=folder,
@@ -60,7 +64,7 @@ def serving(sandbox: Sandbox, folder: Path, *options: str, warm: bool) -> Iterat
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 yield lambda number: http.get(f"{address}/{number}").raise_for_status().json()
                 process.send_signal(signal.SIGTERM)
-                _, complaints = process.communicate(timeout=20)
+                _, complaints = process.communicate()
             finally:
                 process.kill()
     assert (process.returncode, complaints) == (0, "")

@@ -24,7 +24,7 @@ class Inner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = dict(os.environ)
+        self.environment = {name: value for name, value in os.environ.items() if name != "REQUIRE_TOOLS"}
         self.start: dict[str, Any] = {}
 
     def run(self, lines: str, *options: str) -> tuple[int, str]:

@@ -52,7 +52,7 @@ def test_every_python_that_the_project_names_is_tested() -> None:
     tested = read("tests")["jobs"]["every-python"]["strategy"]["matrix"]["python"]
 
     assert {version.rstrip("t") for version in tested} == set(named)
-    assert tested[-1] == f"{named[-1]}t", "the newest also without the GIL"
+    assert {"3.13t", "3.14t"} <= set(tested), "also without the GIL"
 
 
 def test_the_live_contract_runs_only_with_an_account() -> None:
