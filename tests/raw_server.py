@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import select
 import socket
 import struct
 import threading
@@ -119,14 +120,19 @@ def dripping(head: bytes, drip: bytes, pause: float = 0.02) -> Behaviour:
 
 
 def pouring(head: bytes, flood: bytes) -> Behaviour:
-    """Send `head`, and then `flood` again and again as fast as it is taken, for ever."""
+    """Send `head`, and then `flood` again and again as fast as it is taken, until the other side hangs up."""
 
     def behave(connection: socket.socket, stopped: threading.Event) -> None:
-        # Like any server, it gives up on somebody who takes nothing for a while.
-        connection.settimeout(1)
         connection.sendall(head)
+        connection.setblocking(False)
+        left = flood
         while not stopped.is_set():
-            connection.sendall(flood)
+            # Also of somebody who takes nothing any more: to send says nothing of that for as long as a minute.
+            readable, writable, _ = select.select([connection], [connection], [])
+            if readable and not connection.recv(1 << 16):
+                return
+            if writable:
+                left = left[connection.send(left) :] or flood
 
     return behave
 

@@ -1,17 +1,32 @@
 """Something that asks the token endpoint once, and a store in files."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 import pytest
 from asking import SENT_AT, AskOnce
+from support import PATIENCE
 
 from daxko_auth import FileStore
+from daxko_auth.edges import file_store
 from daxko_auth.edges.exchange import Exchange, Outcome
 from daxko_auth.facts.credentials import ApiCredentials
 from daxko_auth.facts.origin import Origin
 from daxko_auth.facts.scope import ClientScope
 from daxko_auth.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def patient_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no store give up because the machine is busy: a test in which one has to sets a limit of its own."""
+    monkeypatch.setattr(file_store, "_FOLDER_LOCK_WAIT", PATIENCE)
+    if find_spec("redis") is not None:
+        from daxko_auth.edges import redis_address, redis_line  # noqa: PLC0415 - there may be none
+
+        monkeypatch.setattr(redis_line, "_LONGEST_STEP", PATIENCE)
+        for limit in ("socket_timeout", "socket_connect_timeout"):
+            monkeypatch.setitem(redis_address._LIMITS, limit, PATIENCE)
 
 
 @pytest.fixture
@@ -23,7 +38,7 @@ def ask_once(sandbox: Sandbox, credentials: ApiCredentials) -> AskOnce:
         *,
         base_url: str = "",
         account: ApiCredentials = credentials,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE,
         transport: httpx.BaseTransport | None = None,
     ) -> Outcome:
         exchange = Exchange(account, Origin.of(base_url or sandbox.base_url), transport)

@@ -61,6 +61,21 @@ def entry_in(folder: Path) -> Path:
     return folder / f"{entry_name(KEY)}.token"
 
 
+def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int, ...]]:
+    """Return a list that gets every command that a `RedisStore` sends from now on."""
+    from daxko_auth.edges.redis_line import RedisLine  # noqa: PLC0415 - there may be no package for it
+
+    commands: list[tuple[str | bytes | int, ...]] = []
+    send = RedisLine._send
+
+    def noting(line: RedisLine, *command: str | bytes | int) -> object:
+        commands.append(command)
+        return send(line, *command)
+
+    monkeypatch.setattr(RedisLine, "_send", noting)
+    return commands
+
+
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return what was warned of."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

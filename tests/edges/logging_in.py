@@ -21,10 +21,10 @@ def log_in(  # noqa: PLR0913 - all that can differ, by name
     *,
     username: str = vendor.EXAMPLE_MEMBER_NAME,
     password: str = vendor.EXAMPLE_MEMBER_PASSWORD,
-    timeout: float = 10.0,
+    timeout: httpx.Timeout | None = None,
     transport: Any = None,
 ) -> LoginOutcome:
-    """Sign a member in, through a transport of the test's own unless another is given."""
+    """Sign a member in, through a transport of the test's own unless another is given; without a limit, as a rule."""
     origin = Origin.of(base_url)
     login = MemberLogin(origin, httpx.Timeout(timeout))
     who = (token, username, Secret(password))

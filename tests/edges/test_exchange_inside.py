@@ -5,13 +5,13 @@ import json
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from email.utils import formatdate
 
 import httpx
 import pytest
 from asking import SENT_AT, AskOnce
+from support import PATIENCE
 
 from daxko_auth import AccessToken, ApiCredentials, ClientScope, TokenEndpointUnavailable, TokenRefused
 from daxko_auth.edges.exchange import Exchange
@@ -34,10 +34,11 @@ def test_each_limit_is_handed_to_whoever_keeps_it(ask_once: AskOnce) -> None:
         seen.append(request)
         return httpx.Response(200, json=GRANTED)
 
-    assert isinstance(ask_once(timeout=7.5, transport=httpx.MockTransport(look)), AccessToken)
+    limit = PATIENCE + 7.5
+    assert isinstance(ask_once(timeout=limit, transport=httpx.MockTransport(look)), AccessToken)
 
     (request,) = seen
-    assert request.extensions["timeout"] == {"connect": 7.5, "read": 7.5, "write": 7.5, "pool": 7.5}
+    assert request.extensions["timeout"] == {"connect": limit, "read": limit, "write": limit, "pool": limit}
     assert request.headers["Connection"] == "close"
 
 
@@ -46,7 +47,7 @@ def test_a_transport_that_never_answers_is_not_waited_for(ask_once: AskOnce) -> 
     gate = threading.Event()
 
     def hang(_: httpx.Request) -> httpx.Response:
-        gate.wait(5)
+        gate.wait()
         return httpx.Response(200, json=GRANTED)
 
     try:
@@ -58,14 +59,14 @@ def test_a_transport_that_never_answers_is_not_waited_for(ask_once: AskOnce) -> 
 
 
 class _Endless(httpx.SyncByteStream):
-    """A body that goes on until nobody reads it, or for five seconds."""
+    """A body that goes on until nobody reads it, or until the test is over."""
 
     def __init__(self) -> None:
         self.left = threading.Event()
+        self.over = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
-        until = time.monotonic() + 5
-        while time.monotonic() < until:
+        while not self.over.is_set():
             yield b""
 
     def close(self) -> None:
@@ -76,11 +77,11 @@ class _Endless(httpx.SyncByteStream):
 def test_a_body_that_goes_on_is_left_when_the_time_is_up(ask_once: AskOnce) -> None:
     """Whatever carries it: a transport of somebody's own has no connection that could be cut."""
     body = _Endless()
-    began = time.monotonic()
-    ask_once(timeout=0.05, transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=body)))
-
-    assert body.left.wait(4)
-    assert time.monotonic() - began < 4
+    try:
+        ask_once(timeout=0.05, transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=body)))
+        body.left.wait()
+    finally:
+        body.over.set()
 
 
 def test_the_connection_is_cut_when_the_time_is_up(ask_once: AskOnce) -> None:
@@ -96,14 +97,13 @@ def test_the_connection_is_cut_when_the_time_is_up(ask_once: AskOnce) -> None:
 
     def read(request: httpx.Request) -> httpx.Response:
         request.extensions["trace"]("connect_tcp.complete", {"return_value": Stream})
-        ours.settimeout(5)
         if ours.recv(1) == b"":
             ended.set()
         return httpx.Response(200)
 
     with ours, theirs:
         ask_once(timeout=0.05, transport=httpx.MockTransport(read))
-        assert ended.wait(4)
+        ended.wait()
 
 
 def test_without_a_thread_nothing_is_asked_and_that_is_said(ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_wrong_clock_is_told_from_a_minute_on(
 ) -> None:
     """An answer may itself be some seconds under way."""
     exchange = _exchange(_saying(200, GRANTED, Date=formatdate(SENT_AT, usegmt=True)))
-    exchange.request(ClientScope(9999), sent_at=SENT_AT + ahead, timeout=5)
+    exchange.request(ClientScope(9999), sent_at=SENT_AT + ahead, timeout=PATIENCE)
 
     assert len(_about_clocks(caplog)) == told
 
@@ -212,7 +212,7 @@ def test_a_wrong_clock_is_warned_of_once_a_minute_and_how_bad_it_is(caplog: pyte
     """It lasts, so to say it with every token would be noise."""
     exchange = _exchange(_saying(200, GRANTED, Date=formatdate(SENT_AT - 7_200, usegmt=True)))
     for later in (0, 59, 61):
-        exchange.request(ClientScope(9999), sent_at=SENT_AT + later, timeout=5)
+        exchange.request(ClientScope(9999), sent_at=SENT_AT + later, timeout=PATIENCE)
 
     records = _about_clocks(caplog)
     assert [record.levelno for record in records] == [logging.WARNING, logging.DEBUG, logging.WARNING]

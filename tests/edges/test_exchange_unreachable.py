@@ -26,7 +26,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_host_that_does_not_exist(ask_once: AskOnce) -> None:
     """A typing mistake in the base URL, or a network that is down: the message has the URL."""
-    outcome = ask_once(base_url="https://daxko.invalid", timeout=5)
+    outcome = ask_once(base_url="https://daxko.invalid")
     assert type(outcome) is TokenEndpointUnavailable
     assert "https://daxko.invalid/v3/partners/oauth2/token " in str(outcome)
     assert "check the network, DAXKO_BASE_URL and Daxko's status" in str(outcome)
@@ -46,7 +46,7 @@ def test_a_port_where_nobody_listens(ask_once: AskOnce) -> None:
 def test_a_server_without_tls_gets_no_byte_of_the_request(ask_once: AskOnce, credentials: ApiCredentials) -> None:
     """Without a handshake there is no server to trust."""
     with RawServer(saying(answer(b"{}"))) as server:
-        outcome = ask_once(base_url=server.base_url.replace("http:", "https:"), timeout=5)
+        outcome = ask_once(base_url=server.base_url.replace("http:", "https:"))
         assert credentials.refresh_token.reveal().encode() not in b"".join(server.requests)
     assert type(outcome) is TokenEndpointUnavailable
 

@@ -8,6 +8,7 @@ from email.parser import BytesParser
 import pytest
 from asking import SENT_AT, AskOnce
 from raw_server import RawServer, answer, saying
+from support import PATIENCE
 
 from daxko_auth.edges.exchange import Exchange
 from daxko_auth.facts.credentials import ApiCredentials
@@ -75,7 +76,7 @@ def test_each_request_is_its_own_and_the_exchange_remembers_nothing(
 ) -> None:
     """Remembering and retrying are decisions, and decisions are made elsewhere."""
     exchange = Exchange(credentials, Origin.of(sandbox.base_url))
-    first, second = (exchange.request(ClientScope(9999), sent_at=SENT_AT, timeout=10) for _ in range(2))
+    first, second = (exchange.request(ClientScope(9999), sent_at=SENT_AT, timeout=PATIENCE) for _ in range(2))
     assert isinstance(first, AccessToken)
     assert isinstance(second, AccessToken)
     assert first != second

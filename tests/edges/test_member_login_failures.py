@@ -1,7 +1,6 @@
 """A member login that could not be asked or was not answered: typed, once, and never repeated."""
 
 import socket
-import time
 import traceback
 from typing import Self
 
@@ -11,6 +10,7 @@ import pytest
 from asking import SENT_AT
 from logging_in import log_in
 from raw_server import RawServer, answer, everything_about, saying
+from support import eventually
 
 from daxko_auth.edges.http import new_async_transport
 from daxko_auth.edges.member_login import MemberLogin
@@ -42,14 +42,15 @@ def test_no_answer_is_no_refusal(
 ) -> None:
     """The member can try again; the program must not do so on its own."""
     sandbox.fail_next(1, failure, where="member")
-    began = time.monotonic()
-    outcome = log_in(world, TOKEN, sandbox.base_url, password=CANARY, timeout=0.3 if failure.kind == "hang" else 10.0)
-    assert time.monotonic() - began < 5
+    # For the answer alone: to connect may take a busy machine as long as it likes.
+    timeout = httpx.Timeout(None, read=0.1) if failure.kind == "hang" else None
+    outcome = log_in(world, TOKEN, sandbox.base_url, password=CANARY, timeout=timeout)
     assert type(outcome) is TokenEndpointUnavailable
     assert (outcome.status_code, outcome.retry_after, outcome.retryable) == (status, retry_after, True)
     assert outcome.scope == "client:9999"
     assert NOT_REPEATED in str(outcome)
     assert "canary" not in everything_about(outcome)
+    eventually(lambda: bool(sandbox.log))
     assert len(sandbox.log) == 1
 
 
@@ -142,7 +143,7 @@ def test_a_password_of_any_characters_arrives_as_json(world: str) -> None:
 def test_a_cancelled_login_is_cancelled(sandbox: Sandbox, backend: str) -> None:
     """A cancellation is the program's, and must not come back as an outcome."""
     sandbox.hold(where="member")
-    login = MemberLogin(Origin.of(sandbox.base_url), httpx.Timeout(10))
+    login = MemberLogin(Origin.of(sandbox.base_url), httpx.Timeout(None))
 
     async def cancelled() -> bool:
         scope = anyio.CancelScope()
@@ -169,7 +170,7 @@ def test_an_interrupted_login_leaves_the_password_in_no_traceback() -> None:
             request.read()
             raise KeyboardInterrupt
 
-    login = MemberLogin(Origin.of("https://api.daxko.com"), httpx.Timeout(10))
+    login = MemberLogin(Origin.of("https://api.daxko.com"), httpx.Timeout(None))
     with pytest.raises(KeyboardInterrupt) as caught:
         login.request(TOKEN, "name", Secret(CANARY), sent_at=SENT_AT, transport=Interrupted())
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpcore
 import pytest
+from support import PATIENCE
 
 from daxko_auth.edges.http import new_async_transport, new_transport, run_within
 from daxko_auth.facts.origin import Origin
@@ -41,7 +42,7 @@ def test_the_proxy_of_the_environment_is_used_in_both_worlds(
 
 def test_a_call_runs_on_a_thread_that_is_known_by_name_and_ends_with_the_program() -> None:
     """A server that never answers must not keep a program from ending, and a thread dump says whose it is."""
-    thread = run_within(5, threading.current_thread)
+    thread = run_within(PATIENCE, threading.current_thread)
 
     assert (thread.name, thread.daemon) == ("daxko-auth exchange", True)
 
@@ -51,6 +52,6 @@ def test_a_call_is_left_behind_when_its_time_is_up() -> None:
     gate = threading.Event()
     try:
         with pytest.raises(TimeoutError):
-            run_within(0.05, lambda: gate.wait(5))
+            run_within(0.05, gate.wait)
     finally:
         gate.set()

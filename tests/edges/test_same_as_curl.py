@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 import pytest
+from support import PATIENCE
 
 from daxko_auth import ApiCredentials, ClientScope
 from daxko_auth.edges.exchange import Exchange
@@ -99,11 +100,11 @@ def test_our_form_is_curls_form(recorder: Recorder, curl: str, username: str, pa
     bearer = ["-H", "Authorization: Bearer refresh", "-H", "Accept: application/json"]
     url = f"{recorder.base_url}/v3/partners/oauth2/token"
     subprocess.run([curl, "-s", "-XPOST", url, *bearer, *form], check=True, capture_output=True)  # noqa: S603 - the real one
-    theirs = recorder.requests.get(timeout=10)
+    theirs = recorder.requests.get()
 
     exchange = Exchange(ApiCredentials(username, password, "refresh"), Origin.of(recorder.base_url))
-    exchange.request(ClientScope(9999), sent_at=time.time(), timeout=10)
-    ours = recorder.requests.get(timeout=10)
+    exchange.request(ClientScope(9999), sent_at=time.time(), timeout=PATIENCE)
+    ours = recorder.requests.get()
 
     assert parts(ours) == parts(theirs)
     assert len(parts(ours)) == 4

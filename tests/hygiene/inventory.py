@@ -9,19 +9,16 @@ import asyncio
 import gc
 import os
 import stat
+import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import anyio
 import sniffio
 import trio
-
-#: Far more than a server needs to notice that somebody has hung up; nothing waits that long unless it fails.
-_AT_MOST: Final = 10.0
+from support import aeventually, eventually
 
 _KINDS: Final = {stat.S_IFSOCK: "socket", stat.S_IFIFO: "pipe", stat.S_IFREG: "file"}
 
@@ -39,28 +36,44 @@ def held_now() -> Counter[str]:
     return held
 
 
+class _Left:
+    """What is held beyond what was held in the beginning: everybody else needs a moment to notice the end."""
+
+    def __init__(self) -> None:
+        self._before = held_now()
+        self._found: Counter[str] = Counter()
+
+    def is_nothing(self) -> bool:
+        """Look again."""
+        self._found = held_now() - self._before
+        return not self._found
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Say what it is where it stays: nobody waits for it longer than pytest does for the test."""
+        try:
+            yield
+        except BaseException:
+            print(f"left behind: {dict(self._found)}", file=sys.stderr)  # noqa: T201 - pytest shows it
+            raise
+
+
 @contextmanager
-def nothing_left_behind(at_most: float = _AT_MOST) -> Iterator[None]:
+def nothing_left_behind() -> Iterator[None]:
     """See that the process holds no more afterwards than before, as soon as everybody has noticed the end."""
-    before = held_now()
+    left = _Left()
     yield
-    until = time.monotonic() + at_most
-    while (left := held_now() - before) and time.monotonic() < until:
-        time.sleep(0.005)
-    assert not left, f"left behind: {dict(left)}"
+    with left.told():
+        eventually(left.is_nothing)
 
 
 @asynccontextmanager
 async def nothing_left_behind_in_this_loop() -> AsyncIterator[None]:
     """See the same, and that no task is left, without standing in the way of the loop."""
-    before, tasks = held_now(), tasks_now()
+    left, tasks = _Left(), tasks_now()
     yield
-    with anyio.move_on_after(_AT_MOST):
-        while held_now() - before or tasks_now() > tasks:
-            await anyio.sleep(0.005)
-    left = held_now() - before
-    assert not left, f"left behind: {dict(left)}"
-    assert tasks_now() <= tasks
+    with left.told():
+        await aeventually(lambda: left.is_nothing() and tasks_now() <= tasks)
 
 
 def tasks_now() -> int:

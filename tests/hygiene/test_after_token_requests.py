@@ -10,7 +10,7 @@ import httpx
 import pytest
 from inventory import nothing_left_behind, tasks_now
 from raw_server import Behaviour, RawServer, answer, dripping, pouring, resetting, saying
-from support import Ask, FakeClock, land_all, waiting_tasks
+from support import PATIENCE, Ask, FakeClock, aeventually, land_all, waiting_tasks
 
 from daxko_auth import (
     ApiCredentials,
@@ -26,8 +26,9 @@ from daxko_auth.sandbox import Failure, Sandbox
 TIMES = 4
 """How often each thing is done: what is left of each adds up."""
 
-PATIENT = RenewalPolicy(attempts=2)
+PATIENT = RenewalPolicy(attempts=2, attempt_timeout=PATIENCE, deadline=PATIENCE)
 IMPATIENT = RenewalPolicy(attempts=2, attempt_timeout=0.1)
+"""Where there never is an answer, so that it does not matter how long a slow machine takes for one."""
 LONG_AFTER = 400.0
 """Seconds after which no failure is remembered any more."""
 
@@ -129,8 +130,7 @@ def test_callers_that_are_cancelled_leave_nothing_behind(sandbox: Sandbox, sourc
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(source.atoken, 9999)
-            while waiting_tasks(source) < 20:
-                await anyio.sleep(0.001)
+            await aeventually(lambda: waiting_tasks(source) == 20)
             group.cancel_scope.cancel()
         assert tasks_now() == before
         assert waiting_tasks(source) == 0, "the event of somebody who is gone"
@@ -155,8 +155,11 @@ def test_threads_that_wait_when_it_closes_leave_nothing_behind(sandbox: Sandbox,
 
     def close_under_way() -> None:
         sandbox.clear_log()
-        source = TokenSource(credentials, sandbox.base_url, policy=IMPATIENT)
-        with ThreadPoolExecutor(10) as pool:
+        sandbox.hold()
+        source = TokenSource(credentials, sandbox.base_url, policy=PATIENT)
+        # Released before the threads are waited for, whatever happens.
+        with ThreadPoolExecutor(10) as pool, ExitStack() as last:
+            last.callback(sandbox.release)
             waiting = [pool.submit(source.token, 9999) for _ in range(10)]
             sandbox.wait_for_token_requests(1)
             source.close()
@@ -164,12 +167,10 @@ def test_threads_that_wait_when_it_closes_leave_nothing_behind(sandbox: Sandbox,
                 with pytest.raises(TokenRequestError, match="closed"):
                     waiter.result()
 
-    sandbox.hold()
     close_under_way()
     with nothing_left_behind():
         for _ in range(TIMES):
             close_under_way()
-    sandbox.release()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -180,7 +181,8 @@ def test_tasks_that_wait_when_it_closes_leave_nothing_behind(
 
     async def close_under_way() -> None:
         before = tasks_now()
-        source = TokenSource(credentials, sandbox.base_url, policy=IMPATIENT)
+        sandbox.hold()
+        source = TokenSource(credentials, sandbox.base_url, policy=PATIENT)
 
         async def wait() -> None:
             with pytest.raises(TokenRequestError, match="closed"):
@@ -189,17 +191,15 @@ def test_tasks_that_wait_when_it_closes_leave_nothing_behind(
         async with anyio.create_task_group() as group:
             for _ in range(10):
                 group.start_soon(wait)
-            while waiting_tasks(source) < 10:
-                await anyio.sleep(0.001)
+            await aeventually(lambda: waiting_tasks(source) == 10)
             source.close()
         assert tasks_now() == before
+        sandbox.release()
 
-    sandbox.hold()
     anyio.run(close_under_way, backend=backend)
     with nothing_left_behind():
         for _ in range(TIMES):
             anyio.run(close_under_way, backend=backend)
-    sandbox.release()
 
 
 def test_a_source_that_nobody_closes_is_collected_with_its_tokens(

@@ -12,6 +12,7 @@ import pytest
 from either_door import Door
 from inventory import nothing_left_behind
 from raw_server import Behaviour, RawServer, answer, pouring, saying
+from support import PATIENCE
 
 from daxko_auth import ApiCredentials, AsyncDaxko, Daxko, RenewalPolicy, TokenRequestError, TokenSource
 
@@ -62,7 +63,7 @@ def little_memory() -> Iterator[None]:
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_token_endpoint_that_pours_is_hung_up_on(credentials: ApiCredentials, flood: str) -> None:
     """Somebody else answers: a proxy, a captive portal, an attacker. None of them gets at our memory."""
-    policy = RenewalPolicy(attempts=1, first_pause=1e-9)
+    policy = RenewalPolicy(attempts=1, first_pause=1e-9, attempt_timeout=PATIENCE, deadline=PATIENCE)
     with RawServer(FLOODS[flood]) as server, TokenSource(credentials, server.base_url, policy=policy) as source:
 
         def fail() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from anyio.lowlevel import current_token
 from inventory import nothing_left_behind
-from support import land_all, waiting_tasks
+from support import aeventually, land_all, waiting_tasks
 
 from daxko_auth import ApiCredentials, AsyncDaxko, DaxkoAuth, TokenSource
 from daxko_auth.sandbox import Sandbox
@@ -94,12 +94,10 @@ def test_a_loop_that_ended_while_it_waited_is_kept_by_nobody(
 
     async def main() -> None:
         loops.append(weakref.ref(current_token().native_token))
-        with anyio.move_on_after(5) as waiting:
-            async with anyio.create_task_group() as group:
-                group.start_soon(source.atoken, 9999)
-                while not waiting_tasks(source):
-                    await anyio.sleep(0.001)
-                waiting.cancel()
+        async with anyio.create_task_group() as group:
+            group.start_soon(source.atoken, 9999)
+            await aeventually(lambda: waiting_tasks(source) > 0)
+            group.cancel_scope.cancel()
 
     sandbox.hold()
     for _ in range(TIMES):

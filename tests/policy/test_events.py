@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -237,13 +238,16 @@ def test_events_of_other_threads_are_told_meanwhile(clock: FakeClock) -> None:
         told.append(type(event).__name__)
         if isinstance(event, events.RenewalJoined):
             inside.set()
-            go_on.wait(20)
+            go_on.wait()
 
     announce = Announcer(slow, clock)
-    with ThreadPoolExecutor(1) as pool:
+    # Let go before its thread is waited for, whatever happens.
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(go_on.set)
         first = pool.submit(announce, events.RenewalJoined(SCOPE))
-        assert inside.wait(20)
+        inside.wait()
         announce(events.StaleTokenServed(SCOPE, "0123abcd"))
+        assert not first.done()
         go_on.set()
         first.result()
 

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
+from support import PATIENCE, aeventually
 
 from daxko_auth.policy.flight import Flight
 
 
-def _flight(longest_wait: float = 30) -> Flight[str]:
+def _flight(longest_wait: float = PATIENCE) -> Flight[str]:
     return Flight(longest_wait=longest_wait, given_up=lambda: "given up")
 
 
@@ -47,8 +47,7 @@ def test_whoever_waits_gets_what_it_lands_with(backend: str) -> None:
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(wait)
-                while sum(map(len, flight._waiting.values())) < 3:
-                    await anyio.lowlevel.checkpoint()
+                await aeventually(lambda: sum(map(len, flight._waiting.values())) == 3)
                 flight.land("landed")
             return [*outcomes, thread.result(), await flight.ajoin()]
 
@@ -69,9 +68,16 @@ def test_the_renewal_does_not_wait_for_itself() -> None:
 def test_another_thread_than_the_renewals_waits() -> None:
     """Only the one that renews must not."""
     flight = _flight()
+
+    class Landing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            """Land as soon as somebody waits, and no sooner."""
+            flight.land("landed")
+            return super().wait(timeout)
+
+    flight._landed = Landing()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(flight.take_off).result()
-        threading.Timer(0.05, flight.land, ["landed"]).start()
         assert flight.join() == "landed"
 
 
@@ -89,24 +95,22 @@ def test_who_gives_up_leaves_nothing_behind_and_the_others_waiting(backend: str)
                 outcomes.append(await flight.ajoin())
 
         async def until(number: int) -> None:
-            while sum(map(len, flight._waiting.values())) != number:
-                await anyio.lowlevel.checkpoint()
+            await aeventually(lambda: sum(map(len, flight._waiting.values())) == number)
             waiting.append(len(flight._waiting))
 
-        with anyio.fail_after(5):
-            async with anyio.create_task_group() as tasks:
-                scopes = [anyio.CancelScope() for _ in range(3)]
-                for scope in scopes:
-                    tasks.start_soon(wait, scope)
-                await until(3)
-                scopes[0].cancel()
-                await until(2)
-                scopes[1].cancel()
-                scopes[2].cancel()
-                await until(0)
-                tasks.start_soon(wait, anyio.CancelScope())
-                await until(1)
-                flight.land("landed")
+        async with anyio.create_task_group() as tasks:
+            scopes = [anyio.CancelScope() for _ in range(3)]
+            for scope in scopes:
+                tasks.start_soon(wait, scope)
+            await until(3)
+            scopes[0].cancel()
+            await until(2)
+            scopes[1].cancel()
+            scopes[2].cancel()
+            await until(0)
+            tasks.start_soon(wait, anyio.CancelScope())
+            await until(1)
+            flight.land("landed")
         return waiting, outcomes
 
     assert anyio.run(main, backend=backend) == ([1, 1, 0, 1], ["landed"])

@@ -2,8 +2,9 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
-from support import in_child
+from support import eventually, in_child
 
 from daxko_auth import (
     TokenRequestError,
@@ -22,15 +23,21 @@ def test_a_child_process_keeps_the_tokens_and_asks_for_none(sandbox: Sandbox, so
 
 def test_a_child_forked_during_a_renewal_asks_for_itself(sandbox: Sandbox, source: TokenSource) -> None:
     """The parent's thread does not exist in the child; waiting for it would be for ever."""
+    over = threading.Event()
+
+    def release_when_the_child_asks() -> None:
+        eventually(lambda: sandbox.token_requests() == 2 or over.is_set())
+        sandbox.release()
+
     sandbox.hold()
-    with ThreadPoolExecutor(1) as pool:
+    # Let go before the threads are waited for, whatever happens.
+    with ThreadPoolExecutor(2) as pool, ExitStack() as last:
+        last.callback(over.set)
         waiting = pool.submit(source.token, 9999)
         sandbox.wait_for_token_requests(1)
         with source._lock, source._slots[9999]._lock:
-            releaser = threading.Timer(0.05, sandbox.release)
-            releaser.start()
+            pool.submit(release_when_the_child_asks)
             assert in_child(lambda: source.token(9999).scope.client_id == 9999)
-        releaser.join()
         assert waiting.result()
     assert sandbox.token_requests() == 2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from support import Ask, FakeClock, land_all
+from support import PATIENCE, Ask, FakeClock, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -52,14 +52,23 @@ class StoreThat:
 
 
 def test_a_store_that_blocks_ends_in_an_error_and_the_next_caller_asks_again(
-    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shared store that hangs is the commonest outage of all."""
     unblocked = threading.Event()
-    policy = RenewalPolicy(deadline=0.1)
+    board, waits = Flight.__init__, list[float]()
+
+    def short_wait(flight: Flight[Any], *, longest_wait: float, given_up: Any) -> None:
+        waits.append(longest_wait)
+        board(flight, longest_wait=0.05, given_up=given_up)
+
+    # The wait alone is short: the request that comes late must have all the time that it needs.
+    monkeypatch.setattr(Flight, "__init__", short_wait)
+    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
     with TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(unblocked.wait)) as source:
         with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
             ask(source, 9999)
+        assert waits == [2 * PATIENCE]
         unblocked.set()
         land_all(source)
 
@@ -195,19 +204,19 @@ def test_a_crew_is_never_larger_than_it_may_be() -> None:
 
     def job() -> None:
         at_work.release()
-        go_on.wait(20)
+        go_on.wait()
 
     for _ in range(5):
         crew.run(job)
-    assert at_work.acquire(timeout=20)
-    assert at_work.acquire(timeout=20)
+    at_work.acquire()
+    at_work.acquire()
     assert (crew._at_work, len(crew._jobs)) == (2, 3)
     crew.grow(4)
-    assert at_work.acquire(timeout=20)
-    assert at_work.acquire(timeout=20)
+    at_work.acquire()
+    at_work.acquire()
     assert (crew._at_work, len(crew._jobs)) == (4, 1)
     go_on.set()
-    assert at_work.acquire(timeout=20)
+    at_work.acquire()
 
 
 def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,13 +233,13 @@ def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.
     assert not crew._jobs
 
     crew.run(done.set)
-    assert done.wait(5)
+    done.wait()
 
 
 def test_a_crew_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread is enough to get everything done."""
     crew, hold, done = Crew(2), threading.Event(), threading.Event()
-    crew.run(lambda: hold.wait(5) and None)
+    crew.run(lambda: hold.wait() and None)
 
     def no_thread(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -241,4 +250,4 @@ def test_a_crew_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatc
         crew.grow(3)
     hold.set()
 
-    assert done.wait(5)
+    done.wait()

@@ -1,18 +1,27 @@
 """A token that a server refused: what is forgotten, what is renewed, and what never becomes a storm."""
 
 import threading
-import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from support import Ask, Call, FakeClock, land_all
+from support import PATIENCE, Ask, Call, FakeClock, eventually, land_all
 
-from daxko_auth import ApiCredentials, ClientScope, DaxkoAuth, MemoryStore, TokenKey, TokenRefused, TokenSource
+from daxko_auth import (
+    ApiCredentials,
+    ClientScope,
+    DaxkoAuth,
+    MemoryStore,
+    RenewalPolicy,
+    TokenKey,
+    TokenRefused,
+    TokenSource,
+)
 from daxko_auth.sandbox import Sandbox
 
 
@@ -325,24 +334,27 @@ def test_a_token_under_way_when_all_are_taken_back_starts_no_hold(
             if sandbox.token_requests() == 2:
                 response.read()
                 issued.set()
-                arrives.wait(10)
+                arrives.wait()
             return response
 
+    policy = RenewalPolicy(attempt_timeout=PATIENCE, deadline=PATIENCE)
     with (
         Delayed() as transport,
-        TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source,
+        TokenSource(credentials, sandbox.base_url, clock=clock, http=transport, policy=policy) as source,
         httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers={"Accept": "*/*"}) as http,
         ThreadPoolExecutor(1) as pool,
+        ExitStack() as last,
     ):
+        # Before the threads are waited for, whatever happens.
+        last.callback(arrives.set)
         source.token(9999)
         clock.pass_time(0.76 * 86_400)
         source.token(9999)
-        assert issued.wait(10)
+        issued.wait()
         clock.pass_time(1)
         sandbox.revoke()
         refused_twice = pool.submit(http.get, "/v3/x")
-        while source._slots[9999].held is not None:
-            time.sleep(0.001)
+        eventually(lambda: source._slots[9999].held is None)
         arrives.set()
         assert refused_twice.result().status_code == 401
 

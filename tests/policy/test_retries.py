@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support import NOON, Ask, FakeClock, land_all
+from support import NOON, PATIENCE, Ask, FakeClock, land_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -17,6 +17,7 @@ from daxko_auth import (
     TokenSource,
 )
 from daxko_auth.edges.token_response import utc
+from daxko_auth.facts.events import Event, TokenRequested
 from daxko_auth.sandbox import Failure, Sandbox
 
 DAY = 86_400
@@ -236,20 +237,37 @@ def test_a_failing_endpoint_is_asked_once_a_window_however_many_ask(
     assert sandbox.token_requests() == 1
 
 
-def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(
+def test_a_token_endpoint_that_hangs_is_given_up_after_some_attempts(
     sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
 ) -> None:
     """Httpx's own timeouts never end a request that was given none."""
     sandbox.fail_next(100, "hang")
-    policy = RenewalPolicy(deadline=0.4, attempt_timeout=0.15, first_retry_wait=0.01)
+    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=0.05, attempts=3, first_retry_wait=0.01)
+    told: list[Event] = []
 
     with (
-        TokenSource(credentials, sandbox.base_url, policy=policy) as source,
+        TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source,
         pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised,
     ):
         ask(source, 9999)
     assert raised.value.retryable
-    assert 2 <= sandbox.token_requests() <= 4
+    assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1, 2, 3]
+    # One that is given up early may not even be sent.
+    assert sandbox.token_requests() <= 3
+
+
+def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """That of the whole renewal ends an attempt that could go on by itself, and there is no time for another."""
+    sandbox.fail_next(100, "hang")
+    policy = RenewalPolicy(deadline=0.1, attempt_timeout=PATIENCE)
+    told: list[Event] = []
+
+    with TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source:
+        # Without anybody who waits for it, and might be the first to give up.
+        outcome = source._renewal.run(source._slot_of(9999).key, held=None, past=())
+    assert isinstance(outcome, TokenEndpointUnavailable)
+    assert "did not answer within 0." in str(outcome) or "did not answer in time" in str(outcome)
+    assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1]
 
 
 def test_one_scope_refused_does_not_touch_another(sandbox: Sandbox, source: TokenSource, ask: Ask) -> None:

@@ -28,7 +28,7 @@ def test_a_fresh_token_is_handed_out_without_a_lock(source: TokenSource, ask: As
         for lock in locks:
             elsewhere.submit(lock.acquire).result()
         try:
-            assert asking.submit(ask, source, scope).result(timeout=5) is token
+            assert asking.submit(ask, source, scope).result() is token
         finally:
             for lock in locks:
                 elsewhere.submit(lock.release).result()

@@ -332,14 +332,22 @@ def test_whoever_holds_the_turn_for_ever_delays_the_others_by_half_a_deadline(
     sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
 ) -> None:
     """The holder may have died with the turn in its hand; nobody takes it away, and nobody waits for it for ever."""
-    store = MemoryStore()
+    waited: list[float] = []
+
+    class Impatient(MemoryStore):
+        def turn(self, key: TokenKey, timeout: float) -> AbstractContextManager[None]:
+            waited.append(timeout)
+            return super().turn(key, 0.01)
+
+    store = Impatient()
     key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
     with (
-        TokenSource(credentials, sandbox.base_url, store=store, policy=RenewalPolicy(deadline=1)) as source,
-        store.turn(key, timeout=0),
+        TokenSource(credentials, sandbox.base_url, store=store, policy=RenewalPolicy(deadline=50)) as source,
+        MemoryStore.turn(store, key, timeout=0),
     ):
         token = ask(source, 9999)
         assert store._turns[key].locked(), "it is still the other's turn"
+    assert waited == [25]
     assert store.read(key) == token
     assert sandbox.token_requests() == 1
 
