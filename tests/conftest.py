@@ -21,10 +21,14 @@ import tools
 from guard import Guard
 from leaks.hunt import Hunt
 from redis_server import RedisServer, redis_server
-from support import Ask, Call, FakeClock, land_all
+from support import PATIENCE, Ask, Call, FakeClock, land_all
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
 from daxko_auth.sandbox import Sandbox
+
+# A busy machine may take longer than a program under test would wait.
+for wait in (Sandbox.wait_for, Sandbox.wait_for_token_requests):
+    wait.__kwdefaults__["timeout"] = PATIENCE
 
 # Every run tries the same examples, so that a run that is red says something about the change at hand. New ones are
 # looked for with --hypothesis-profile=explore.

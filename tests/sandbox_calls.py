@@ -5,6 +5,7 @@ Speaks to a sandbox as a program would, with httpx and by hand; shares no code w
 from collections.abc import Iterable
 
 import httpx
+from support import PATIENCE
 
 from daxko_auth.sandbox import Sandbox
 
@@ -31,7 +32,7 @@ class Caller:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.http = httpx.Client(
-            base_url=sandbox.base_url, trust_env=False, timeout=20, headers={"accept": "application/json"}
+            base_url=sandbox.base_url, trust_env=False, timeout=PATIENCE, headers={"accept": "application/json"}
         )
 
     def fields(self, scope: str = "client:9999", **others: str) -> dict[str, str]:

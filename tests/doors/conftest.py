@@ -1,9 +1,11 @@
 """What the tests of the doors share."""
 
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
+from support import PATIENCE
 
 from daxko_auth import (
     ApiCredentials,
@@ -26,14 +28,14 @@ def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
 def sign_in(request: pytest.FixtureRequest, sandbox: Sandbox, source: TokenSource, credentials: ApiCredentials) -> Any:
     """Sign a member in, in this world."""
 
-    async def asign_in(*member: Any) -> MemberToken:
-        async with AsyncDaxko(credentials, 9999, source=source, timeout=0.5) as daxko:
+    async def asign_in(*member: Any, limit: float) -> MemberToken:
+        async with AsyncDaxko(credentials, 9999, source=source, timeout=limit) as daxko:
             return await daxko.member_token(*member)
 
-    def sign_in_here(*member: Any) -> MemberToken:
+    def sign_in_here(*member: Any, timeout: float = PATIENCE) -> MemberToken:
         if request.param != "thread":
-            return anyio.run(asign_in, *member, backend=request.param)
-        with Daxko(credentials, 9999, source=source, timeout=0.5) as daxko:
+            return anyio.run(partial(asign_in, limit=timeout), *member, backend=request.param)
+        with Daxko(credentials, 9999, source=source, timeout=timeout) as daxko:
             return daxko.member_token(*member)
 
     return sign_in_here

@@ -9,6 +9,7 @@ import httpx
 import httpx2
 import requests
 from attrs import frozen
+from support import PATIENCE
 
 from daxko_auth import AiohttpAuth, DaxkoAuth, Httpx2Auth, RequestsAuth, TokenSource
 
@@ -59,7 +60,7 @@ def _async_httpx(library: Any, auth_type: Any) -> Callable[..., Answer]:
 def _requests(source: TokenSource, scope: Any, method: str, url: str, *, replay: bool = True, **options: Any) -> Answer:
     with requests.Session() as session:
         session.auth = RequestsAuth(source, scope, replay=replay)
-        response = session.request(method, url, timeout=30, **_body(options, "data", _chunks))
+        response = session.request(method, url, timeout=PATIENCE, **_body(options, "data", _chunks))
     return Answer(response.status_code, response.text)
 
 

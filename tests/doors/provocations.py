@@ -23,7 +23,7 @@ import httpx
 import pytest
 from attrs import frozen
 from raw_server import Behaviour, RawServer, answer, saying
-from support import FakeClock, land_all
+from support import PATIENCE, FakeClock, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -104,18 +104,20 @@ class Stage:
         with httpx.Client(auth=auth, verify=False) as http:  # noqa: S501 - plain http
             return http.request(method, url)
 
-    def use(self, source: TokenSource, do: Callable[[Any], Any], *, closed: bool = False) -> object:
+    def use(
+        self, source: TokenSource, do: Callable[[Any], Any], *, closed: bool = False, timeout: float = PATIENCE
+    ) -> object:
         """Do something with a `Daxko`, or the same, awaiting, with an `AsyncDaxko`; perhaps once it is closed."""
 
         async def ause() -> object:
-            async with AsyncDaxko(source.credentials, 9999, source=source, timeout=0.2) as daxko:
+            async with AsyncDaxko(source.credentials, 9999, source=source, timeout=timeout) as daxko:
                 if not closed:
                     return await do(daxko)
             return await do(daxko)
 
         if self.world != "thread":
             return anyio.run(ause, backend=self.world)
-        with Daxko(source.credentials, 9999, source=source, timeout=0.2) as daxko:
+        with Daxko(source.credentials, 9999, source=source, timeout=timeout) as daxko:
             if not closed:
                 return do(daxko)
         return do(daxko)
@@ -242,13 +244,20 @@ def ask_a_source_that_closes(stage: Stage) -> object:
     return stage.token(source)
 
 
-def sign_in(stage: Stage, *, wrong: bool = False, source: TokenSource | None = None, closed: bool = False) -> object:
+def sign_in(
+    stage: Stage,
+    *,
+    wrong: bool = False,
+    source: TokenSource | None = None,
+    closed: bool = False,
+    timeout: float = PATIENCE,
+) -> object:
     """Sign the member in."""
 
     def do(daxko: Any) -> Any:
         return daxko.member_token("member_name", WRONG if wrong else MEMBER_PASSWORD)
 
-    return stage.use(source or stage.source(), do, closed=closed)
+    return stage.use(source or stage.source(), do, closed=closed, timeout=timeout)
 
 
 def sign_in_refused(stage: Stage, style: Any, times: int = 1) -> object:
@@ -510,7 +519,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "Every access token is refused": sign_in_suspended,
     "The member login is not answered": lambda stage: (
         stage.sandbox.fail_next(1, "hang", where="member"),
-        sign_in(stage),
+        sign_in(stage, timeout=0.2),
     ),
     "The member login meets trouble": lambda stage: (
         stage.sandbox.fail_next(1, "status", status=503, retry_after=7, where="member"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from doors.drivers import DRIVERS, Answer
+from support import PATIENCE
 
 from daxko_auth import (
     AiohttpAuth,
@@ -201,7 +202,7 @@ def test_a_file_that_requests_sends_is_sent_again_from_its_beginning(
     source.token(9999)
     sandbox.expire()
     with (tmp_path / "rows.csv").open("rb") as file:
-        answer = requests.post(f"{sandbox.base_url}{PATH}", data=file, auth=auth, timeout=30)
+        answer = requests.post(f"{sandbox.base_url}{PATH}", data=file, auth=auth, timeout=PATIENCE)
 
     assert answer.json()["body"]["bytes"] == 4_000
     assert [response.status_code for response in answer.history] == [401]
@@ -216,6 +217,8 @@ def test_a_pipe_that_requests_sends_is_not_sent_again(source: TokenSource, sandb
 
     source.token(9999)
     sandbox.expire()
-    answer = requests.post(f"{sandbox.base_url}{PATH}", data=Pipe(b"once"), auth=RequestsAuth(source, 9999), timeout=30)
+    answer = requests.post(
+        f"{sandbox.base_url}{PATH}", data=Pipe(b"once"), auth=RequestsAuth(source, 9999), timeout=PATIENCE
+    )
 
     assert answer.status_code == 401

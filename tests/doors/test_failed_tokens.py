@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from support import FakeClock
+from attrs import evolve
+from support import PATIENCE, FakeClock
 
 from daxko_auth import (
     ApiCredentials,
@@ -53,10 +54,12 @@ TROUBLES: dict[str, tuple[Trouble, type[TokenRequestError]]] = {
 
 
 @pytest.fixture
-def hopeless(sandbox: Sandbox, clock: FakeClock) -> Iterator[TokenSource]:
+def hopeless(request: pytest.FixtureRequest, sandbox: Sandbox, clock: FakeClock) -> Iterator[TokenSource]:
     """Give a source whose password is wrong and whose patience is short."""
     wrong = ApiCredentials(sandbox.username, WRONG_PASSWORD, sandbox.refresh_token)
-    policy = RenewalPolicy(attempt_timeout=0.1)
+    # Only where there is no answer at all may it matter how long a slow machine takes for one.
+    hangs = "silent" in request.node.name
+    policy = RenewalPolicy(attempt_timeout=0.1 if hangs else PATIENCE, deadline=PATIENCE)
     with TokenSource(wrong, sandbox.base_url, clock=clock, policy=policy) as source:
         yield source
 
@@ -80,7 +83,7 @@ DOORS = {
 }
 
 
-def enter(world: str, door: str, source: TokenSource, timeout: float | None = 5) -> object:
+def enter(world: str, door: str, source: TokenSource, timeout: float | None = PATIENCE) -> object:
     """Try to get in by a door, in a world."""
     use, ause = DOORS[door]
 
@@ -159,8 +162,11 @@ def test_a_silent_token_endpoint_is_given_up_whatever_the_time_limit_of_the_call
         with pytest.raises(TokenEndpointUnavailable, match="did not answer"):
             enter(world, "call", source, timeout)
         clock.pass_time(1)
+        # It answers now, in however long it takes.
+        patient = evolve(policy, attempt_timeout=PATIENCE, deadline=PATIENCE)
+        source._renewal = evolve(source._renewal, policy=patient)
 
-        assert enter(world, "call", source, 60), "and is asked again later"
+        assert enter(world, "call", source, None), "and is asked again later"
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -6,7 +6,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from support import Call
+from support import PATIENCE, Call
 
 from daxko_auth import CredentialsError, DaxkoAuth, TokenRefused, TokenSource, UntrustedOriginError
 from daxko_auth.sandbox import Sandbox
@@ -100,7 +100,11 @@ def test_a_thousand_calls_in_flight_all_refused_cost_one_renewal(sandbox: Sandbo
         auth = DaxkoAuth(source, 9999)
         answers: list[httpx.Response] = []
         async with httpx.AsyncClient(
-            base_url=sandbox.base_url, auth=auth, headers=ACCEPT, timeout=60, limits=httpx.Limits(max_connections=100)
+            base_url=sandbox.base_url,
+            auth=auth,
+            headers=ACCEPT,
+            timeout=PATIENCE,
+            limits=httpx.Limits(max_connections=100),
         ) as http:
 
             async def post(number: int) -> None:
@@ -159,7 +163,9 @@ def test_a_refused_call_gives_its_connection_back_while_it_waits(
     auths = {scope: DaxkoAuth(source, scope) for scope in (9999, 1234)}
 
     async def main() -> int:
-        async with httpx.AsyncClient(base_url=sandbox.base_url, headers=ACCEPT, limits=limits, timeout=5) as http:
+        async with httpx.AsyncClient(
+            base_url=sandbox.base_url, headers=ACCEPT, limits=limits, timeout=PATIENCE
+        ) as http:
             for auth in auths.values():
                 await http.get("/v3/first", auth=auth)
             sandbox.revoke(9999)

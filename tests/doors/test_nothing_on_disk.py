@@ -61,7 +61,6 @@ def live(sandbox: Sandbox, folder: Path, *arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
     )
     first, *written = shown.stdout.split("\n")
     assert first == "refused"

@@ -11,7 +11,7 @@ import anyio
 import h11
 import httpx
 import pytest
-from support import Call
+from support import PATIENCE, Call
 
 from daxko_auth import DaxkoAuth, TokenSource
 from daxko_auth.doors.auth_flow import LARGEST_BUFFERED_BODY
@@ -286,7 +286,7 @@ def test_a_streamed_answer_that_is_refused_leaves_no_connection_behind(
 
     async def tasks() -> None:
         async with httpx.AsyncClient(
-            base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits, timeout=5
+            base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits, timeout=PATIENCE
         ) as http:
             for _ in range(3):
                 sandbox.expire()
@@ -295,7 +295,9 @@ def test_a_streamed_answer_that_is_refused_leaves_no_connection_behind(
             assert (await http.get("/v3/after")).status_code == 200
 
     def threads() -> None:
-        with httpx.Client(base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits, timeout=5) as http:
+        with httpx.Client(
+            base_url=sandbox.base_url, auth=auth, headers=ACCEPT, limits=limits, timeout=PATIENCE
+        ) as http:
             for _ in range(3):
                 sandbox.expire()
                 with http.stream("GET", "/v3/streamed") as answer:

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from keeping import KEY, entry_in, token, warnings_of, whole
-from support import in_child
+from support import PATIENCE, in_child
 
 from daxko_auth import FileStore
 
@@ -101,22 +100,20 @@ def begun(turn: AbstractContextManager[None]) -> AbstractContextManager[None]:
     return turn
 
 
-def test_whoever_is_killed_in_its_turn_delays_the_next_by_less_than_a_second(store: FileStore) -> None:
-    """The kernel gives the lock back, and it is looked for often."""
-    entered: list[float] = []
+def test_whoever_is_killed_in_its_turn_leaves_it_to_the_next(store: FileStore) -> None:
+    """The kernel gives the lock back; without that, the next would wait for as long as its caller lets it."""
+    entered = threading.Event()
 
     def wait() -> None:
-        with store.turn(KEY, timeout=30):
-            entered.append(time.monotonic())
+        with store.turn(KEY, timeout=PATIENCE):
+            entered.set()
 
     waiting = threading.Thread(target=wait)
     with child_that(lambda: begun(store.turn(KEY, timeout=0))):
         waiting.start()
-        waiting.join(0.1)
-        assert entered == [], "it is the child's turn"
-        killed = time.monotonic()
+        # A slow machine can only miss that it is not; it cannot fail where it is.
+        assert not entered.wait(0.1), "it is the child's turn"
     waiting.join()
-    assert entered[0] - killed < 1
 
 
 def test_a_forked_child_does_not_go_on_with_its_parents_turn(store: FileStore) -> None:
@@ -124,9 +121,9 @@ def test_a_forked_child_does_not_go_on_with_its_parents_turn(store: FileStore) -
     turn = begun(store.turn(KEY, timeout=0))
     with child_that(lambda: None):
         turn.__exit__(None, None, None)
-        started = time.monotonic()
-        with store.turn(KEY, timeout=10):
-            assert time.monotonic() - started < 5
+        # It hangs where the child has it still.
+        with store.turn(KEY, timeout=PATIENCE):
+            pass
 
 
 def held_open(folder: Path) -> list[str]:
@@ -144,7 +141,7 @@ def test_a_child_forked_in_the_middle_of_everything_has_nothing_open_and_harms_n
 
     def waits(*args: Any, **options: Any) -> None:
         writing.set()
-        go_on.wait(20)
+        go_on.wait()
         real(*args, **options)
 
     monkeypatch.setattr(os, "replace", waits)
@@ -156,7 +153,7 @@ def test_a_child_forked_in_the_middle_of_everything_has_nothing_open_and_harms_n
 
     with store.turn(KEY, timeout=0), ThreadPoolExecutor(1) as pool:
         written = pool.submit(store.write, KEY, token("a"))
-        assert writing.wait(20)
+        writing.wait()
         assert in_child(lambda: held_open(folder) == [])
         assert in_child(is_free_of_it)
         go_on.set()

@@ -56,6 +56,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), counter.resets)
 def test_a_forked_child_resets_and_its_parent_does_not() -> None:
     """With --preload, gunicorn forks after the program has made its objects."""
     ran = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", IN_A_CHILD], check=True, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", IN_A_CHILD], check=True, capture_output=True, text=True
     )
     assert ran.stdout.split() == ["1", "0"]

@@ -143,7 +143,7 @@ def test_another_process_has_other_fingerprints() -> None:
     """Without a key of the process, a log could be compared with a list of guessed passwords."""
     code = f"from daxko_auth.facts.secret import Secret; print(Secret({CANARY!r}).fingerprint)"
     shown = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.strip()
     assert len(shown) == 8
     assert shown != SHOWN

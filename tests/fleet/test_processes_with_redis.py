@@ -1,7 +1,6 @@
 """Sixteen processes and one Redis, as on many machines: they behave like one program, whatever happens to one or it."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -76,7 +75,7 @@ def test_when_whoever_is_asking_is_killed_or_stands_still_one_other_asks(
     processes.remove(killed)
     killed.kill()
     for scope in waiting:
-        sandbox.wait_for_token_requests(2, scope, timeout=DEADLINE)
+        sandbox.wait_for_token_requests(2, scope)
     sandbox.release()
     assert [worker.said() for worker in others] == ["200"] * len(others)
     # It has lost its turn; what it does with the answer is its own affair.
@@ -94,9 +93,7 @@ def test_redis_that_stops_under_load_fails_no_call_and_is_used_again() -> None:
     ):
 
         def call_until(condition: Callable[[], bool]) -> None:
-            end = time.monotonic() + 30
             while not condition():
-                assert time.monotonic() < end
                 assert all_call(workers) == ["200"] * 4
 
         def asked(times: int) -> Callable[[], bool]:

@@ -28,7 +28,7 @@ def executable(path: Path, text: str) -> None:
 def run(*command: str | Path, path: Path, **environ: str) -> tuple[int, str, str]:
     """Run a script of ours with `path` before everything else on PATH; return its status and what it printed."""
     environment = os.environ | environ | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     return done.returncode, done.stdout, done.stderr
 
 

@@ -21,7 +21,6 @@ def test_a_quick_run_measures_every_contestant_and_has_the_tables_of_the_page() 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "tests"},
     )

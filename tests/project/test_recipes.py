@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from redis_server import RedisServer
+from support import PATIENCE
 
 from daxko_auth.sandbox import Sandbox
 
@@ -26,7 +27,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 def run(env: dict[str, str], *arguments: str) -> str:
     """Run Python in the folder of the recipes; return what it printed."""
     ran = subprocess.run(  # noqa: S603 - our own recipes
-        [sys.executable, *arguments], cwd=EXAMPLES, env=env, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, *arguments], cwd=EXAMPLES, env=env, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -53,7 +54,9 @@ def serving(env: dict[str, str], socket: Path) -> Iterator[httpx.Client]:
                 line = server.stderr.readline()
                 assert line, said
                 said += line
-            with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://web", timeout=30) as web:
+            with httpx.Client(
+                transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://web", timeout=PATIENCE
+            ) as web:
                 yield web
         finally:
             server.terminate()
@@ -125,13 +128,13 @@ def test_the_workers_that_fork(env: dict[str, str], sandbox: Sandbox, shared_red
 from celery_app import locations
 
 results = [locations.delay(number) for number in (9999, 1234) * 8]
-print([result.get(timeout=40)["client_id"] for result in results] == [9999, 1234] * 8)
-print(type(locations.delay(77).get(timeout=40, propagate=False)).__name__)
+print([result.get()["client_id"] for result in results] == [9999, 1234] * 8)
+print(type(locations.delay(77).get(propagate=False)).__name__)
 """,
         )
     finally:
         worker.terminate()
-        worker.wait(timeout=20)
+        worker.wait()
 
     assert shown == "True\nTokenRefused\n"
     assert [sandbox.token_requests(scope) for scope in (9999, 1234, 77)] == [1, 1, 1]

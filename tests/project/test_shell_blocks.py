@@ -40,7 +40,6 @@ def test_every_line_for_the_shell_runs(
         input="member_password\n",
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
 

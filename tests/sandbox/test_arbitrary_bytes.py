@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_calls import MEMBER, PARTNER, Caller
+from support import PATIENCE
 
 from daxko_auth.sandbox import Sandbox
 
@@ -62,7 +63,7 @@ def test_any_target_is_answered(caller: Caller, target: str, body: bytes) -> Non
     """On the bare connection, where no HTTP library has tidied up."""
     address = urlsplit(caller.sandbox.base_url)
     for path in (f"/{target}", f"/v3/{target}", f"/_sandbox/{target}", target or "*"):
-        with socket.create_connection((address.hostname, address.port or 0), timeout=10) as connection:
+        with socket.create_connection((address.hostname, address.port or 0), timeout=PATIENCE) as connection:
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
             status = connection.makefile("rb").read()[9:12]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from sandbox_calls import Caller
+from support import PATIENCE
 
 from daxko_auth.sandbox import Sandbox
 
@@ -171,7 +172,7 @@ def test_the_page_of_another_site_presses_nothing(caller: Caller) -> None:
 @contextmanager
 def changes(sandbox: Sandbox) -> Iterator[Iterator[str]]:
     """Read the events that a page gets."""
-    with urllib.request.urlopen(f"{sandbox.base_url}/_sandbox/changes", timeout=10) as stream:  # noqa: S310 - our own
+    with urllib.request.urlopen(f"{sandbox.base_url}/_sandbox/changes", timeout=PATIENCE) as stream:  # noqa: S310 - our own
         assert stream.headers["content-type"].startswith("text/event-stream")
         yield (line.decode() for line in stream if line.strip())
 
@@ -191,7 +192,7 @@ def test_every_event_is_the_whole_picture(caller: Caller) -> None:
 def test_a_sandbox_closes_at_once_however_many_watch() -> None:
     """A test's end does not wait for somebody's browser."""
     with Sandbox() as sandbox:
-        watching = [urllib.request.urlopen(f"{sandbox.base_url}/_sandbox/changes", timeout=10) for _ in range(3)]  # noqa: S310
+        watching = [urllib.request.urlopen(f"{sandbox.base_url}/_sandbox/changes", timeout=PATIENCE) for _ in range(3)]  # noqa: S310
     for stream in watching:
         stream.close()
 

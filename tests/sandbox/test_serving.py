@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import FrameType
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sandbox_calls import Caller, form
-from support import eventually
+from support import PATIENCE, eventually
 
 from daxko_auth.sandbox import Account, Sandbox
 from daxko_auth.sandbox.serving import Serving
@@ -35,7 +34,7 @@ def our_threads() -> list[str]:
 def connected(sandbox: Sandbox) -> socket.socket:
     """Return a bare connection to a sandbox."""
     address = urlsplit(sandbox.base_url)
-    return socket.create_connection((address.hostname, address.port or 0), timeout=10)
+    return socket.create_connection((address.hostname, address.port or 0), timeout=PATIENCE)
 
 
 def test_it_answers_before_the_block_begins() -> None:
@@ -75,18 +74,16 @@ def test_it_closes_at_once_however_many_requests_hang(way: str) -> None:
             case "hold":
                 sandbox.hold()
             case _:
-                sandbox.set_latency(60)
+                sandbox.set_latency(PATIENCE)
         with one.http, connected(sandbox), connected(sandbox) as half:
             half.sendall(b"POST /v3/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
             waiting = [pool.submit(one.token) for _ in range(10)]
             sandbox.wait_for_token_requests(10)
-            began = time.perf_counter()
+            # It hangs where closing waits for any of them.
             sandbox.close()
-            took = time.perf_counter() - began
             errors = [request.exception() for request in waiting]
     sandbox.release()
 
-    assert took < 1
     assert our_threads() == []
     assert all(isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) for error in errors)
 
@@ -244,7 +241,7 @@ def test_the_exports_can_be_pasted_into_a_shell() -> None:
             ]
         )
         shown = subprocess.run(  # noqa: S603 - our own lines, which are what is tested
-            ["/bin/sh", "-c", script], capture_output=True, text=True, check=True, timeout=20
+            ["/bin/sh", "-c", script], capture_output=True, text=True, check=True
         ).stdout
 
         assert all(line.startswith("export DAXKO_") for line in lines)

@@ -24,7 +24,7 @@ def run_tests(folder: Path, source: str, *options: str, conftest: str = "") -> s
     off = [f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest", "anyio", "randomly")]
     command = [sys.executable, "-m", "pytest", "-q", *off, *options, str(folder)]
     return subprocess.run(  # noqa: S603 - our own interpreter
-        command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=50
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
 
 

@@ -34,7 +34,6 @@ def run(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
     )
 
 
