@@ -7,12 +7,11 @@ The whole public door stands in `__all__` and `_LAZY`; everything else may chang
 import typing as _typing
 from importlib import import_module as _import_module
 
-from daxko_auth.doors.daxko import AsyncDaxko, Daxko
-from daxko_auth.doors.httpx import DaxkoAuth
-from daxko_auth.edges.memory_store import MemoryStore
-from daxko_auth.facts import events
-from daxko_auth.facts.credentials import ApiCredentials
-from daxko_auth.facts.errors import (
+from daxko_auth.adapters.httpx import DaxkoAuth
+from daxko_auth.client import AsyncDaxko, Daxko
+from daxko_auth.model import events
+from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.errors import (
     CredentialsError,
     DaxkoAuthError,
     MemberLoginRefused,
@@ -23,25 +22,26 @@ from daxko_auth.facts.errors import (
     TokenStoreError,
     UntrustedOriginError,
 )
-from daxko_auth.facts.extras import Extra as _Extra
-from daxko_auth.facts.extras import missing_extra as _missing_extra
-from daxko_auth.facts.scope import ClientScope
-from daxko_auth.facts.secret import Secret
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken, MemberToken
+from daxko_auth.model.extras import Extra as _Extra
+from daxko_auth.model.extras import missing_extra as _missing_extra
+from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.renewal_policy import RenewalPolicy
 from daxko_auth.policy.source import TokenSource
 from daxko_auth.policy.store import TokenStore
+from daxko_auth.stores.memory_store import MemoryStore
 
 if _typing.TYPE_CHECKING:  # pragma: no cover
     # With `as`, so that type checkers take them for public: they are not in `__all__`.
-    from daxko_auth.doors.aiohttp import AiohttpAuth as AiohttpAuth
-    from daxko_auth.doors.httpx2 import Httpx2Auth as Httpx2Auth
-    from daxko_auth.doors.opentelemetry import OpenTelemetryEvents as OpenTelemetryEvents
-    from daxko_auth.doors.requests import RequestsAuth as RequestsAuth
-    from daxko_auth.edges.file_store import FileStore as FileStore
-    from daxko_auth.edges.redis_store import RedisStore as RedisStore
+    from daxko_auth.adapters.aiohttp import AiohttpAuth as AiohttpAuth
+    from daxko_auth.adapters.httpx2 import Httpx2Auth as Httpx2Auth
+    from daxko_auth.adapters.opentelemetry import OpenTelemetryEvents as OpenTelemetryEvents
+    from daxko_auth.adapters.requests import RequestsAuth as RequestsAuth
+    from daxko_auth.stores.file_store import FileStore as FileStore
+    from daxko_auth.stores.redis_store import RedisStore as RedisStore
 
 __version__ = "0.1.0"
 
@@ -75,12 +75,12 @@ __all__ = [
 # What needs packages of an extra: public as well, and imported when it is first asked for. Not in `__all__`, because
 # `from daxko_auth import *` asks for everything there.
 _LAZY: dict[str, tuple[str, _Extra]] = {
-    "AiohttpAuth": ("daxko_auth.doors.aiohttp", "aiohttp"),
-    "FileStore": ("daxko_auth.edges.file_store", "files"),
-    "Httpx2Auth": ("daxko_auth.doors.httpx2", "httpx2"),
-    "OpenTelemetryEvents": ("daxko_auth.doors.opentelemetry", "otel"),
-    "RedisStore": ("daxko_auth.edges.redis_store", "redis"),
-    "RequestsAuth": ("daxko_auth.doors.requests", "requests"),
+    "AiohttpAuth": ("daxko_auth.adapters.aiohttp", "aiohttp"),
+    "FileStore": ("daxko_auth.stores.file_store", "files"),
+    "Httpx2Auth": ("daxko_auth.adapters.httpx2", "httpx2"),
+    "OpenTelemetryEvents": ("daxko_auth.adapters.opentelemetry", "otel"),
+    "RedisStore": ("daxko_auth.stores.redis_store", "redis"),
+    "RequestsAuth": ("daxko_auth.adapters.requests", "requests"),
 }
 
 # Reprs and tracebacks name things by where they are imported from, not by the room they live in.

@@ -4,13 +4,13 @@
 
 import sys
 
-from daxko_auth.facts.extras import missing_extra
+from daxko_auth.model.extras import missing_extra
 
 
 def main() -> None:
     """Run the command line; the exit status is the command's own, or 1 where the `cli` extra is missing."""
     try:
-        from daxko_auth.doors.command_line import app  # noqa: PLC0415 - only here can a missing extra be explained
+        from daxko_auth.cli.command_line import app  # noqa: PLC0415 - only here can a missing extra be explained
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "daxko_auth":
             raise

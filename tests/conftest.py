@@ -1,5 +1,5 @@
 """
-What the tests of every floor share: a sandbox, its credentials, a clock whose time they make pass.
+What all tests share: a sandbox, its credentials, a clock whose time they make pass.
 
 Also the hunt for leaks, in every test.
 """
@@ -23,7 +23,7 @@ from leaks.hunt import Hunt
 from redis_server import RedisServer, redis_server
 from support import PATIENCE, Ask, Call, FakeClock, land_all
 
-from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource
+from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource, client
 from daxko_auth.sandbox import Sandbox
 
 # A busy machine may take longer than a program under test would wait.
@@ -93,6 +93,12 @@ def no_process_left_running() -> Iterator[None]:
     yield
     left = processes.end(processes.running() - before)
     assert left == [], "left running"
+
+
+@pytest.fixture(autouse=True)
+def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every test without sources: what tests share by accident is no promise."""
+    monkeypatch.setattr(client, "_shared_sources", {})
 
 
 @pytest.fixture

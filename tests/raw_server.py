@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from daxko_auth.facts.errors import DaxkoAuthError
+from daxko_auth.model.errors import DaxkoAuthError
 
 #: What a server does with a connection: it has read the request, and is told when to stop.
 Behaviour = Callable[[socket.socket, threading.Event], None]

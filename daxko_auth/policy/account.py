@@ -9,8 +9,8 @@ import copy
 
 from attrs import evolve, frozen
 
-from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError
-from daxko_auth.facts.scope import ClientScope
+from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError
+from daxko_auth.model.scope import ClientScope
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy

@@ -5,8 +5,8 @@ Tells the program what happens, and lets nothing that the program does with it c
 import threading
 from collections.abc import Callable
 
-from daxko_auth.facts.events import Event
-from daxko_auth.facts.log import Seldom, log
+from daxko_auth.model.events import Event
+from daxko_auth.model.log import Seldom, log
 from daxko_auth.policy.clock import Clock
 
 

@@ -4,7 +4,7 @@ A token as one process holds it: with the instants at which it turns stale and d
 
 from attrs import frozen
 
-from daxko_auth.facts.tokens import AccessToken, early_expiry_of
+from daxko_auth.model.tokens import AccessToken, early_expiry_of
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.renewal_policy import RenewalPolicy
 

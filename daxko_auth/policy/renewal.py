@@ -9,12 +9,12 @@ from typing import Protocol
 
 from attrs import frozen
 
-from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
-from daxko_auth.facts.events import TokenRequested
-from daxko_auth.facts.scope import ClientScope
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken
-from daxko_auth.facts.vendor import PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.model.events import TokenRequested
+from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.model.vendor import PARTNER_TOKEN_ENDPOINT
 from daxko_auth.policy.account import Account
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.clock import Clock

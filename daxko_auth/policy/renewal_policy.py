@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
-from daxko_auth.facts.errors import TokenRefused, TokenRequestError
-from daxko_auth.facts.tokens import EARLY_EXPIRY
+from daxko_auth.model.errors import TokenRefused, TokenRequestError
+from daxko_auth.model.tokens import EARLY_EXPIRY
 
 # Draws from the system, so that forked workers do not all draw the same numbers.
 _RANDOM: Final = SystemRandom()

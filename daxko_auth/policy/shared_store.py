@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from daxko_auth.facts.events import StoreFailed
-from daxko_auth.facts.log import Seldom, log
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.model.events import StoreFailed
+from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken

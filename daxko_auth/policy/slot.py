@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from daxko_auth.facts.errors import TokenRequestError
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.model.errors import TokenRequestError
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken

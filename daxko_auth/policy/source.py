@@ -16,10 +16,9 @@ from typing import Final, NoReturn, Self
 import httpx
 from attrs import evolve
 
-from daxko_auth.edges.exchange import Exchange
-from daxko_auth.facts.credentials import ApiCredentials, base_url_from_env
-from daxko_auth.facts.errors import TokenEndpointUnavailable, TokenRequestError
-from daxko_auth.facts.events import (
+from daxko_auth.model.credentials import ApiCredentials, base_url_from_env
+from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.model.events import (
     CallReplayed,
     Event,
     RenewalFailed,
@@ -29,14 +28,14 @@ from daxko_auth.facts.events import (
     TokenRejected,
     TokenRenewed,
 )
-from daxko_auth.facts.fork import reset_after_fork
-from daxko_auth.facts.half_made import also_half_made
-from daxko_auth.facts.log import log
-from daxko_auth.facts.origin import Origin, Unseen, unseen
-from daxko_auth.facts.scope import ClientScope, ScopeLike
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken
-from daxko_auth.facts.vendor import DEFAULT_BASE_URL
+from daxko_auth.model.fork import reset_after_fork
+from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.log import log
+from daxko_auth.model.origin import Origin, Unseen, unseen
+from daxko_auth.model.scope import ClientScope, ScopeLike
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.model.vendor import DEFAULT_BASE_URL
 from daxko_auth.policy.account import Account
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
@@ -48,6 +47,7 @@ from daxko_auth.policy.renewal_policy import RenewalPolicy
 from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.slot import Boarding, Outcome, Slot
 from daxko_auth.policy.store import TokenStore
+from daxko_auth.wire.exchange import Exchange
 
 # True == 1 and 9999.0 == 9999 to a dict, but neither is the number of a Daxko client.
 _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})

@@ -5,8 +5,8 @@ What the policy asks of a place where tokens are kept.
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from daxko_auth.facts.token_key import TokenKey
-from daxko_auth.facts.tokens import AccessToken
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
 
 
 class TokenStore(Protocol):

@@ -6,7 +6,7 @@ library, and no code that builds or parses bodies: it must not agree with the li
 Needs the `sandbox` extra.
 """
 
-from daxko_auth.facts.extras import missing_extra
+from daxko_auth.model.extras import missing_extra
 
 try:
     from daxko_auth.sandbox.accounts import Account

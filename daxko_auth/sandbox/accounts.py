@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import field, frozen
 
-from daxko_auth.facts.secret import Secret
-from daxko_auth.facts.vendor import (
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.vendor import (
     EXAMPLE_CLIENT_ID,
     EXAMPLE_MEMBER_NAME,
     EXAMPLE_MEMBER_PASSWORD,

@@ -15,8 +15,8 @@ from typing import Final
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from daxko_auth.facts.secret import fingerprint
-from daxko_auth.facts.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.secret import fingerprint
+from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.sandbox import console, remote, rules
 from daxko_auth.sandbox.failures import Failure
 from daxko_auth.sandbox.log import Arrival, BearerSent

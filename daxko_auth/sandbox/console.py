@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote
 from attrs import frozen
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from daxko_auth.facts.vendor import MEMBER_TOKEN_ENDPOINT
+from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT
 from daxko_auth.sandbox.log import Arrival
 from daxko_auth.sandbox.seen import Seen
 from daxko_auth.sandbox.switches import Switches

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
-from daxko_auth.facts.vendor import MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.sandbox.accounts import Account
 from daxko_auth.sandbox.seen import Seen
 from daxko_auth.sandbox.tokens import Mint

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from attrs import evolve, frozen
 
-from daxko_auth.facts.vendor import PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.vendor import PARTNER_TOKEN_ENDPOINT
 from daxko_auth.sandbox.seen import BodyKind
 
 BearerSent = Literal["refresh_token", "access_token", "other", "none"]

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from attrs import frozen
 
-from daxko_auth.facts.vendor import MEMBER_SCOPE, MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.vendor import MEMBER_SCOPE, MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.sandbox import multipart
 from daxko_auth.sandbox.accounts import Account
 from daxko_auth.sandbox.seen import Seen

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from attrs import evolve
 
-from daxko_auth.facts.vendor import EXAMPLE_TOKEN_LIFE
+from daxko_auth.model.vendor import EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox.accounts import Account
 from daxko_auth.sandbox.app import App
 from daxko_auth.sandbox.log import Arrival

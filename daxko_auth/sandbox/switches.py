@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 
 from attrs import asdict, define, field, frozen
 
-from daxko_auth.facts.vendor import EXAMPLE_TOKEN_LIFE
+from daxko_auth.model.vendor import EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox.accounts import Account
 from daxko_auth.sandbox.failures import Failure, FailureKind
 from daxko_auth.sandbox.leaks import Watch

@@ -17,7 +17,7 @@ from typing import Final
 import jwt
 from attrs import evolve, frozen
 
-from daxko_auth.facts.secret import Secret, fingerprint
+from daxko_auth.model.secret import Secret, fingerprint
 from daxko_auth.sandbox.accounts import Account
 
 _ALGORITHM: Final = "HS256"

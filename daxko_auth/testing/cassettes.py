@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from daxko_auth.facts.credentials import secrets_from_env
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.credentials import secrets_from_env
+from daxko_auth.model.secret import Secret
 from daxko_auth.testing import placeholders
 from daxko_auth.testing.scrubber import Scrubber
 

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from attrs import frozen
 
-from daxko_auth.facts.vendor import MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT, SCOPE_PREFIX
+from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOINT, SCOPE_PREFIX
 from daxko_auth.testing import placeholders
 from daxko_auth.testing.bodies import Body, parse
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from daxko_auth.facts.credentials import ApiCredentials
+from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.policy.source import TokenSource
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def daxko_recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name, value in _DUMMIES.items():
             monkeypatch.setenv(name, value)
     sources: dict[object, TokenSource] = {}
-    monkeypatch.setattr("daxko_auth.doors.daxko._shared_sources", sources)
+    monkeypatch.setattr("daxko_auth.client._shared_sources", sources)
     yield
     for source in sources.values():
         source.close()

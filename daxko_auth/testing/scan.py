@@ -15,9 +15,9 @@ from urllib.parse import unquote_plus
 
 from attrs import define, frozen
 
-from daxko_auth.facts.credentials import secrets_from_env
-from daxko_auth.facts.extras import missing_extra
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.credentials import secrets_from_env
+from daxko_auth.model.extras import missing_extra
+from daxko_auth.model.secret import Secret
 from daxko_auth.testing.spellings import JWT, LONG, SHORTEST, looks_drawn_by_lot
 
 try:

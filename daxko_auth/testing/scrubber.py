@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from daxko_auth.facts.vendor import PARTNER_TOKEN_ENDPOINT
+from daxko_auth.model.vendor import PARTNER_TOKEN_ENDPOINT
 from daxko_auth.testing import placeholders
 from daxko_auth.testing.bodies import BOUNDARY, Body, Json, Part, render, said
 from daxko_auth.testing.exchanges import Asked, Recorded, asked_by, bytes_of, is_encoded, read, text_of

@@ -30,8 +30,8 @@ from daxko_auth import (
     TokenEndpointUnavailable,
     TokenRefused,
 )
-from daxko_auth.edges.member_login import Refusal
-from daxko_auth.facts.vendor import ACCEPT
+from daxko_auth.model.vendor import ACCEPT
+from daxko_auth.wire.member_login import Refusal
 
 # vcrpy logs the answer it replays; the token in it is a placeholder.
 pytestmark = pytest.mark.shows_secrets("log")

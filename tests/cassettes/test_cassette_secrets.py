@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from recording.cassette import CASSETTES
 
-from daxko_auth.facts.vendor import EXAMPLE_MEMBER_PASSWORD, EXAMPLE_PASSWORD
+from daxko_auth.model.vendor import EXAMPLE_MEMBER_PASSWORD, EXAMPLE_PASSWORD
 from daxko_auth.testing.scan import leaks
 
 CANARY = 'cänary/pass "word"+&1'

@@ -14,7 +14,7 @@ from daxko_api import AuthenticatedClient
 from daxko_api.api.members import request_member_token
 from daxko_api.api.partners import request_access_token
 from daxko_api.models import AccessTokenRequest, MemberTokenRequest, TokenResponse
-from daxko_auth.facts import vendor
+from daxko_auth.model import vendor
 
 TOKEN = {"access_token": "a.b.c", "expires_in": "86400", "token_type": "bearer", "member_id": 7}
 

@@ -7,16 +7,8 @@ from typing import Final
 
 import pytest
 
-from daxko_auth.doors import daxko as daxko_module
-
 # What Python 3.11 says where coverage wants to trace two threads that start at the same moment.
 _TRACED_AT_ONCE: Final = "Cannot install a trace function while another trace function is being installed"
-
-
-@pytest.fixture(autouse=True)
-def no_shared_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start every test without sources: what tests share by accident is no promise."""
-    monkeypatch.setattr(daxko_module, "_shared_sources", {})
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -180,7 +180,7 @@ def test_a_child_forked_from_another_thread_with_everything_under_way(
 DURING_AN_IMPORT = """
 import os, sys, threading, time
 from daxko_auth import ApiCredentials, TokenSource
-from daxko_auth.edges.retry_after import http_date_of
+from daxko_auth.wire.retry_after import http_date_of
 
 def token():
     return TokenSource(ApiCredentials.from_env()).token(9999)

@@ -19,10 +19,10 @@ from typing import Any, Final
 import pytest
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuthError, MemberToken
-from daxko_auth.edges.member_login import MemberLogin
-from daxko_auth.facts.secret import Secret
-from daxko_auth.facts.vendor import EXAMPLE_PASSWORD
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.vendor import EXAMPLE_PASSWORD
 from daxko_auth.sandbox import Account, Arrival, Sandbox
+from daxko_auth.wire.member_login import MemberLogin
 from leaks.needles import found_in, is_worth_hunting
 from leaks.rendering import rendered
 

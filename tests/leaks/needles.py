@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from daxko_auth.facts.vendor import EXAMPLE_MEMBER_PASSWORD
+from daxko_auth.model.vendor import EXAMPLE_MEMBER_PASSWORD
 from daxko_auth.testing.spellings import SHORTEST, spellings
 
 # The beginning of a token is a leak, too: enough of it to tell it from others.

@@ -23,7 +23,7 @@ import pytest
 import daxko_auth
 from daxko_api.models.access_token_request import AccessTokenRequest
 from daxko_auth import AccessToken, ApiCredentials, Daxko, TokenRefused, TokenSource
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.secret import Secret
 from daxko_auth.sandbox import Sandbox
 
 

@@ -34,13 +34,13 @@ from mutation.mutants import Mutant, mutants_of
 ROOT: Final = Path(__file__).parents[2]
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 DEFAULT: Final = (
-    *("daxko_auth/policy/*.py", "daxko_auth/facts/secret.py", "daxko_auth/edges/quoting.py"),
-    *("daxko_auth/edges/trouble.py", "daxko_auth/facts/origin.py", "daxko_auth/facts/credentials.py"),
-    *("daxko_auth/facts/scope.py", "daxko_auth/facts/jwt_claims.py", "daxko_auth/edges/exchange.py"),
-    *("daxko_auth/edges/token_response.py", "daxko_auth/edges/retry_after.py", "daxko_auth/edges/http.py"),
-    "daxko_auth/edges/transports.py",
+    *("daxko_auth/policy/*.py", "daxko_auth/model/secret.py", "daxko_auth/wire/quoting.py"),
+    *("daxko_auth/wire/trouble.py", "daxko_auth/model/origin.py", "daxko_auth/model/credentials.py"),
+    *("daxko_auth/model/scope.py", "daxko_auth/model/jwt_claims.py", "daxko_auth/wire/exchange.py"),
+    *("daxko_auth/wire/token_response.py", "daxko_auth/wire/retry_after.py", "daxko_auth/wire/http.py"),
+    "daxko_auth/wire/transports.py",
 )
-ROOMS: Final = ("tests/facts", "tests/edges", "tests/policy", "tests/doors")
+ROOMS: Final = ("tests/model", "tests/wire", "tests/stores", "tests/policy", "tests/adapters", "tests/client")
 #: Single tests that take longer, such as those of a thousand calls, are left out; so are tests beyond so much a mutant.
 LONGEST_TEST, LONGEST_RUN = 3.0, 20.0
 #: A mutant hangs if a test takes so long against it, or if a test that has failed does not end.

@@ -12,10 +12,10 @@ from daxko_auth import (
     TokenRequestError,
     TokenResponseInvalid,
 )
-from daxko_auth.edges.token_response import utc
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.secret import Secret
 from daxko_auth.policy.account import Account
 from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.wire.token_response import utc
 
 SCOPE = ClientScope(1234)
 

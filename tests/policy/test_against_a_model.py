@@ -19,7 +19,7 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.edges.token_response import utc
+from daxko_auth.wire.token_response import utc
 
 LIFE = 1_000
 SCOPES = st.sampled_from([9999, 1234])

@@ -17,9 +17,9 @@ from daxko_auth import (
     TokenRefused,
     TokenRequestError,
 )
-from daxko_auth.edges.token_response import LONGEST_LIFE, utc
-from daxko_auth.facts.tokens import early_expiry_of
+from daxko_auth.model.tokens import early_expiry_of
 from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.wire.token_response import LONGEST_LIFE, utc
 
 # What a float of Unix time does not tell apart.
 A_MOMENT = 1e-5

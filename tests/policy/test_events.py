@@ -22,7 +22,7 @@ from daxko_auth import (
     TokenSource,
     events,
 )
-from daxko_auth.facts.events import Event
+from daxko_auth.model.events import Event
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.sandbox import Sandbox
 

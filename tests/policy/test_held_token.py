@@ -6,9 +6,9 @@ import pytest
 from support import NOON, FakeClock
 
 from daxko_auth import AccessToken, ClientScope, RenewalPolicy
-from daxko_auth.edges.token_response import utc
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.secret import Secret
 from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.wire.token_response import utc
 
 HOUR = 3_600
 

@@ -30,8 +30,8 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.edges.token_response import utc
 from daxko_auth.sandbox import Sandbox
+from daxko_auth.wire.token_response import utc
 
 WOKEN_AT_ONCE = 3
 """Tasks that may be woken between two turns of another one. It is one at a time, but trio shuffles the turns."""

@@ -18,14 +18,14 @@ from daxko_auth import (
     TokenKey,
     TokenRequestError,
 )
-from daxko_auth.edges.token_response import utc
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.secret import Secret
 from daxko_auth.policy.account import Account
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal
 from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.store import TokenStore
+from daxko_auth.wire.token_response import utc
 
 SCOPE = ClientScope(9999)
 KEY = TokenKey("https://api.daxko.com", ApiCredentials("daxko_api_user", "a-password", "a-refresh-token"), SCOPE)

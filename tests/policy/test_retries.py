@@ -16,9 +16,9 @@ from daxko_auth import (
     TokenResponseInvalid,
     TokenSource,
 )
-from daxko_auth.edges.token_response import utc
-from daxko_auth.facts.events import Event, TokenRequested
+from daxko_auth.model.events import Event, TokenRequested
 from daxko_auth.sandbox import Failure, Sandbox
+from daxko_auth.wire.token_response import utc
 
 DAY = 86_400
 

@@ -7,11 +7,11 @@ import pytest
 from support import NOON, FakeClock
 
 from daxko_auth import AccessToken, ApiCredentials, ClientScope, RenewalPolicy, TokenEndpointUnavailable, TokenKey
-from daxko_auth.edges.token_response import utc
-from daxko_auth.facts.secret import Secret
+from daxko_auth.model.secret import Secret
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.slot import Outcome, Slot
+from daxko_auth.wire.token_response import utc
 
 DAY = 86_400
 SCOPE = ClientScope(9999)

@@ -18,8 +18,8 @@ from daxko_auth import (
     TokenResponseInvalid,
     TokenSource,
 )
-from daxko_auth.edges.token_response import utc
 from daxko_auth.sandbox import Sandbox
+from daxko_auth.wire.token_response import utc
 
 DAY = 86_400
 

@@ -20,8 +20,8 @@ from daxko_auth import (
     TokenRefused,
     TokenSource,
 )
-from daxko_auth.edges.token_response import utc
 from daxko_auth.sandbox import Sandbox
+from daxko_auth.wire.token_response import utc
 
 
 def test_sources_of_their_own_share_through_a_store(

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer.main
 
-from daxko_auth.doors.command_line import app
+from daxko_auth.cli.command_line import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 BEGIN = "<!-- From the commands themselves: -->\n"

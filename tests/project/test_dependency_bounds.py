@@ -101,7 +101,7 @@ class Hidden:
 
 sys.meta_path.insert(0, Hidden())
 import daxko_auth
-from daxko_auth.edges.retry_after import http_date_of
+from daxko_auth.wire.retry_after import http_date_of
 
 assert http_date_of("Sun, 06 Nov 1994 08:49:37 GMT")
 """

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from project.checkout import texts
 
-from daxko_auth.facts.extras import Extra
+from daxko_auth.model.extras import Extra
 
 PROJECT = Path(__file__).parents[2]
 EXTRAS = set(tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"])
@@ -203,4 +203,4 @@ def test_one_place_only_words_what_is_missing() -> None:
         if isinstance(node, ast.Constant) and "pip install" in str(node.value) and id(node) not in alone
     }
 
-    assert users == {"facts/extras.py"}
+    assert users == {"model/extras.py"}

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from openapi_spec_validator import validate
 
-from daxko_auth.facts import vendor
+from daxko_auth.model import vendor
 
 SPEC: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[2] / "openapi" / "daxko.yaml").read_text(encoding="utf-8")

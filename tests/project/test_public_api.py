@@ -20,10 +20,10 @@ def public_api() -> str:
     lines: list[str] = []
     for name in sorted({*daxko_auth.__all__, *daxko_auth._LAZY} - {"events"}):
         lines += _lines(package[name], name)
-    for room in ("facts.events", "sandbox", "testing"):
+    for room in ("model.events", "sandbox", "testing"):
         shown = package[room]
         public = shown.exports or [name for name, member in shown.members.items() if _is_own(member, name)]
-        path = f"daxko_auth.{room.removeprefix('facts.')}"
+        path = f"daxko_auth.{room.removeprefix('model.')}"
         for name in sorted(map(str, public)):
             lines += _lines(shown[name], f"{path}.{name}")
     return "\n".join(lines) + "\n"

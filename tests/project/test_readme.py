@@ -10,7 +10,7 @@ import pytest
 
 import daxko_auth
 from daxko_auth import RenewalPolicy
-from daxko_auth.facts import errors
+from daxko_auth.model import errors
 from daxko_auth.sandbox import Sandbox
 
 PROJECT = Path(__file__).parents[2]

@@ -25,10 +25,7 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.edges.http import new_transport
-from daxko_auth.edges.member_login import LoginOutcome, MemberLogin
-from daxko_auth.edges.transports import BorrowedTransport
-from daxko_auth.facts.vendor import (
+from daxko_auth.model.vendor import (
     ACCEPT,
     DEFAULT_BASE_URL,
     EXAMPLE_CLIENT_ID,
@@ -38,6 +35,9 @@ from daxko_auth.facts.vendor import (
     PARTNER_TOKEN_ENDPOINT,
 )
 from daxko_auth.policy.source import origin_of
+from daxko_auth.wire.http import new_transport
+from daxko_auth.wire.member_login import LoginOutcome, MemberLogin
+from daxko_auth.wire.transports import BorrowedTransport
 from recording import placeholders
 
 #: Any resource; the sandbox answers each of them alike.

@@ -14,8 +14,8 @@ import httpx
 from attrs import evolve
 
 from daxko_auth import AccessToken, ApiCredentials, CredentialsError, Secret
-from daxko_auth.facts.credentials import base_url_from_env
-from daxko_auth.facts.vendor import DEFAULT_BASE_URL, EXAMPLE_MEMBER_NAME, EXAMPLE_MEMBER_PASSWORD
+from daxko_auth.model.credentials import base_url_from_env
+from daxko_auth.model.vendor import DEFAULT_BASE_URL, EXAMPLE_MEMBER_NAME, EXAMPLE_MEMBER_PASSWORD
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.testing import placeholders
 from daxko_auth.testing.scan import leaks

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from sandbox_calls import MEMBER, PARTNER, Caller, form
 
-from daxko_auth.facts.secret import fingerprint
+from daxko_auth.model.secret import fingerprint
 from daxko_auth.sandbox import Sandbox
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sandbox_calls import MEMBER, Caller
 
-from daxko_auth.facts.secret import fingerprint
+from daxko_auth.model.secret import fingerprint
 from daxko_auth.sandbox import Sandbox
 
 

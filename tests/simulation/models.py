@@ -11,7 +11,7 @@ from attrs import frozen
 from greenlet import getcurrent, greenlet
 
 from daxko_auth import AccessToken, ClientScope, Secret, TokenEndpointUnavailable, TokenKey, TokenRequestError
-from daxko_auth.edges.token_response import utc
+from daxko_auth.wire.token_response import utc
 from simulation import week
 from simulation.fleet import DAY
 from simulation.tally import Tally

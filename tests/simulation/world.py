@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from greenlet import getcurrent, greenlet
 
-from daxko_auth.facts.log import log
+from daxko_auth.model.log import log
 from daxko_auth.policy import crew, flight, renewal_policy, source
 
 #: What simulated time 0 is on a clock that is right: a Sunday, 0:00.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daxko_auth import ApiCredentials, Daxko, TokenSource
-from daxko_auth.doors import daxko as daxko_door
+from daxko_auth import client as daxko_door
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.testing import plugin
 
@@ -113,7 +113,7 @@ def daxko_sandbox():
 RECORDINGS = """
 import pytest
 from daxko_auth import ApiCredentials, Daxko, TokenRequestError
-from daxko_auth.doors import daxko as door
+from daxko_auth import client as door
 
 seen = []
 

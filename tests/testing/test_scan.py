@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from daxko_auth import CredentialsError, Secret
-from daxko_auth.doors.command_line import app
+from daxko_auth.cli.command_line import app
 from daxko_auth.testing.scan import leaks, scan
 
 CANARY = "canary-of-a-secret"

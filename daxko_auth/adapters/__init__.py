@@ -1,0 +1,3 @@
+"""
+Authentication for one HTTP library each, on one set of decisions about a call.
+"""

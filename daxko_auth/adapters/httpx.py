@@ -1,0 +1,23 @@
+"""
+The door for httpx programs: an `httpx.Auth` that opens every endpoint of one Daxko client.
+
+The token request itself never passes through the program's own httpx client.
+"""
+
+import httpx
+
+from daxko_auth.adapters.auth_flow import AuthFlow
+
+
+class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
+    """
+    Authenticates requests to Daxko for one Daxko client, with tokens from a `TokenSource`.
+
+    Works with `httpx.Client` and `httpx.AsyncClient`; any number of threads and tasks may share it.
+    Build the source once: a source per request would ask for a token per request.
+
+    The URL is judged before the bearer is attached. The program's own request hooks run after that: one that
+    changes the URL takes the bearer along. (`Daxko.http` refuses that, too.)
+    """
+
+    _in_memory, _sendable, _asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream

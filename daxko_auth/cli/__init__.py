@@ -1,0 +1,3 @@
+"""
+The command `daxko-auth`: one file a command, and what they share.
+"""

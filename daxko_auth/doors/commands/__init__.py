@@ -1,3 +1,0 @@
-"""
-The commands that speak to Daxko, one room each. `command_line` gathers them.
-"""

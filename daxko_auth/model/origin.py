@@ -1,0 +1,149 @@
+"""
+The one origin (RFC 9110 section 4.3.1: scheme, host, port) that bearer tokens may travel to.
+
+A base URL is judged once, when it is set; each request's URL is compared with it before a bearer
+is attached. https only, except to loopback, where the sandbox lives.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Final, Protocol
+
+import httpx
+from attrs import field, frozen
+
+from daxko_auth.model.errors import CredentialsError, UntrustedOriginError
+from daxko_auth.model.secret import Secret, wrapped
+from daxko_auth.model.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
+
+# What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
+_HOST: Final = re.compile(r"[a-z0-9._:-]*[a-z0-9]\.?", re.ASCII)
+_PORTS: Final = range(1, 65_536)
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+# A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
+_LONGEST_SHOWN: Final = 300
+
+#: A base URL that is not shown; None if there is none, or its type if it is no string.
+Unseen = Secret | type | None
+
+
+class Addressed(Protocol):
+    """A URL, as httpx and httpx2 have them: to whom it leads."""
+
+    @property
+    def scheme(self) -> str:
+        """`https`, in small letters."""
+        ...
+
+    @property
+    def netloc(self) -> bytes:
+        """Host, and port if there is one, in small letters; no user name."""
+        ...
+
+
+@frozen
+class Origin:
+    """Scheme, host and port, in the normal form in which httpx gives them."""
+
+    base_url: str
+    _scheme: str = field(repr=False)
+    # With and without the default port: httpx drops ":443", but not of "HTTPS://api.daxko.com:443".
+    _netlocs: frozenset[bytes] = field(repr=False)
+
+    @classmethod
+    def of(cls, base_url: "str | Unseen", *, setting: str = "base_url") -> "Origin":
+        """
+        Judge a base URL; `setting` is its name in messages.
+
+        Raises:
+            CredentialsError: not an https origin (nor http to loopback), or more than an origin.
+        """
+        given = unseen(base_url)
+        del base_url  # see `unseen`
+        judged = _judged(given, setting)
+        if isinstance(judged, CredentialsError):
+            raise judged
+        return judged
+
+    def admits(self, url: Addressed) -> bool:
+        """Whether `url` has this scheme, host and port, and so may be sent a bearer token."""
+        return url.netloc in self._netlocs and url.scheme == self._scheme
+
+    def require(self, url: Addressed) -> None:
+        """
+        Refuse a URL of any other origin.
+
+        Raises:
+            UntrustedOriginError: naming that origin; nothing was sent.
+        """
+        if url.netloc not in self._netlocs or url.scheme != self._scheme:
+            raise UntrustedOriginError(f"the access token stays with {self.base_url}; {self._why_not(url)}")
+
+    def _why_not(self, url: Addressed) -> str:
+        if not url.netloc:
+            return (
+                "this request names no server and was not sent. Write the whole URL, or give the httpx client "
+                f"base_url={self.base_url!r}"
+            )
+        target = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        if len(target) > _LONGEST_SHOWN:
+            target = f"{target[:_LONGEST_SHOWN]}..."
+        return (
+            f"this request goes to {target} and was not sent. Use an httpx client without DaxkoAuth for other "
+            "servers, or pass that as base_url= if it is your Daxko origin"
+        )
+
+
+def unseen(base_url: str | Unseen) -> Unseen:
+    """Return a base URL as a traceback may show it among its locals: it may hold a password, or be one by mistake."""
+    return base_url if base_url is None or isinstance(base_url, type) else wrapped(base_url)
+
+
+def _judged(given: Unseen, setting: str) -> Origin | CredentialsError:
+    try:
+        url = httpx.URL(given.reveal().strip().rstrip("/") if isinstance(given, Secret) else "")
+        # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
+        host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        url, host = httpx.URL(), ""
+    if not _HOST.fullmatch(host) or not (url.port is None or url.port in _PORTS) or url.scheme not in {"http", "https"}:
+        return CredentialsError(
+            f"{setting} is not a URL such as {DEFAULT_BASE_URL}. Write scheme and host, and a port if it has one"
+        )
+    # From here on only the host is quoted: userinfo, path and query may hold a secret.
+    if url.userinfo:
+        return CredentialsError(
+            f"{setting} holds a user name or password; write https://{_bracketed(host)} and pass ApiCredentials instead"
+        )
+    if host.removesuffix(".") == PARTNERS_API_HOST:
+        return CredentialsError(
+            f"{setting} is the older Partners API ({PARTNERS_API_HOST}), which has other tokens; "
+            f"this library speaks to the v3 Operations API at {DEFAULT_BASE_URL}. Write that instead"
+        )
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        return CredentialsError(
+            f"{setting} is more than an origin; write {url.scheme}://{url.netloc.decode('ascii')} "
+            'without a path (the endpoints already begin with "/v3"), query or fragment'
+        )
+    if url.scheme == "http" and not is_loopback(host):
+        return CredentialsError(
+            f"{setting} would send credentials to {host} over plain http, and only a loopback address such as "
+            f"http://127.0.0.1:8700 (the sandbox) may be http. Write https://{_bracketed(host)}"
+        )
+    host, default = _bracketed(host), _DEFAULT_PORTS[url.scheme]
+    netlocs = [host, f"{host}:{default}"] if url.port in {None, default} else [f"{host}:{url.port}"]
+    return Origin(f"{url.scheme}://{netlocs[0]}", url.scheme, frozenset(netloc.encode() for netloc in netlocs))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, as httpx normalises it, never leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,185 @@
+"""
+Tokens kept in files, for all processes of one user on one machine.
+
+One encrypted file per account, origin and Daxko client, in a folder that is this user's only. One that cannot be
+read is a miss, and the next token heals it. Locks are the kernel's, so those of a process that was killed are free
+at once.
+"""
+
+import errno
+import os
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final, Self
+
+from platformdirs import user_cache_path
+
+from daxko_auth.model.errors import TokenStoreError
+from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.stores.private_folder import OpenFolder, PrivateFolder
+from daxko_auth.stores.sealing import entry_name, sealed, unsealed
+
+if sys.platform != "win32":  # pragma: no branch - there a FileStore refuses to be made
+    import fcntl
+
+#: Twice as much as the largest answer that a token is taken from.
+_LARGEST_ENTRY: Final = 1 << 17
+#: Seconds between two tries to get a lock that somebody else has.
+_PAUSE: Final = 0.02
+#: Held for one comparison and one replacement, and once a day for sweeping.
+_FOLDER_LOCK: Final = "lock"
+_FOLDER_LOCK_WAIT: Final = 2.0
+_DAY: Final = 86_400.0
+#: No token lives longer than 30 days, and a turn is taken for each.
+_LITTER_AGE: Final = 31 * _DAY
+_OURS: Final = re.compile(r"[0-9]+-[0-9a-f]{32}\.(?:token|lock|token\.[0-9a-f]{16}\.tmp)")
+_READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+class FileStore:
+    """
+    Shares tokens between the processes of one user on one machine, through files in `folder`.
+
+    Without a folder they go into the user's cache: losing one costs a token request, and no backup needs it. The
+    folder is made when the first token is asked for. A `FileStore` stands for its folder and holds no secret, so it
+    may be pickled.
+
+    Raises:
+        TokenStoreError: the folder cannot be one that is this user's only.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        if not hasattr(os, "geteuid"):
+            raise TokenStoreError(
+                "token store: a FileStore keeps others out by owners and modes of files, which this system does not "
+                "have. Use a MemoryStore or a RedisStore"
+            )
+        if folder is None:
+            folder = user_cache_path("daxko-auth", appauthor=False)
+        self._folder = PrivateFolder(os.fspath(folder))
+        self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Return the token kept for `key`, usable or not."""
+        with suppress(FileNotFoundError), self._folder.opened() as folder:
+            return self._kept(folder, key)
+        return None
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Keep `token`, unless one that ends later is kept already."""
+        entry = _entry(key)
+        with self._unless_read_only(), self._folder.opened(make=True) as folder:
+            with folder.written(entry, sealed(key, token)) as new, ExitStack() as held:
+                lock = self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
+                kept = self._kept(folder, key)
+                if kept is None or kept.expires_at <= token.expires_at:
+                    folder.replace(entry, new)
+                # Once a day for all processes together: the lock's own age says when it was done.
+                if lock is not None and time.time() - os.fstat(lock).st_mtime > _DAY:
+                    os.utime(lock)
+                    folder.sweep(_OURS, _LITTER_AGE)
+            folder.sync()
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget exactly this token, not its successor."""
+        with self._unless_read_only(), suppress(FileNotFoundError), self._folder.opened() as folder:
+            with ExitStack() as held:
+                self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
+                if self._kept(folder, key) == token:
+                    folder.remove(_entry(key))
+            folder.sync()
+
+    @contextmanager
+    def turn(self, key: TokenKey, timeout: float) -> Generator[None, None, None]:
+        """Wait up to `timeout` seconds until nobody else renews this token, then go on in any case."""
+        with ExitStack() as held:
+            with self._folder.opened(make=True) as folder, suppress(TokenStoreError):
+                lock = self._lock(held, folder, f"{entry_name(key)}.lock", timeout)
+                if lock is not None:
+                    # It is no litter. Whoever is about to take it while it is swept away may not be alone in its
+                    # turn, once a month, and that costs a token request.
+                    os.utime(lock)
+            yield
+
+    def _kept(self, folder: OpenFolder, key: TokenKey) -> AccessToken | None:
+        entry = _entry(key)
+        try:
+            token = unsealed(key, folder.read(entry, _LARGEST_ENTRY))
+            why = "does not open: it is damaged, or another version's"
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            token, why = None, f"cannot be read ({error.strerror})"
+        if token is None:
+            self._warn(
+                "entry", f"{self._folder.path / entry} {why}. It counts as missing until the next token replaces it"
+            )
+        return token
+
+    def _lock(self, held: ExitStack, folder: OpenFolder, name: str, timeout: float) -> int | None:
+        """
+        Return the lock, locked until `held` ends, or None where there are no locks.
+
+        Raises:
+            TokenStoreError: somebody else has had it for `timeout` seconds.
+        """
+        until = time.monotonic() + timeout
+        try:
+            lock = held.enter_context(folder.opened(name, os.O_RDWR | os.O_CREAT))
+            while not _locks(lock):
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                time.sleep(min(_PAUSE, left))
+            else:
+                return lock
+        except OSError as error:
+            self._warn(
+                "lock",
+                f"no lock is to be had in {self._folder.path} ({error.strerror}). Processes may ask for a token each",
+            )
+            return None
+        raise TokenStoreError(
+            f"token store: another process has held {self._folder.path / name} for {timeout:.0f} s. Let it go on if it "
+            "was stopped, or end it"
+        )
+
+    @contextmanager
+    def _unless_read_only(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise
+            self._warn("write", f"{self._folder.path} cannot be written to ({error.strerror}): nothing is kept there")
+
+    def _warn(self, trouble: str, what: str) -> None:
+        # By trouble, so that one does not hide another.
+        log.log(self._troubles[trouble].level(time.monotonic()), "token store: %s", what)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (str(self._folder.path),)
+
+    @also_half_made
+    def __repr__(self) -> str:
+        return f"<FileStore in {self._folder.path}>"
+
+
+def _locks(lock: int) -> bool:
+    # The kernel's own, without a package in between: those hook into every fork of the program, and some make it fail.
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _entry(key: TokenKey) -> str:
+    return f"{entry_name(key)}.token"

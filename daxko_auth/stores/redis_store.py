@@ -1,0 +1,214 @@
+"""
+Tokens kept in a Redis (or a Valkey) that many machines share: one server, sentinels or a cluster.
+
+Two keys for each token, `daxko_auth:{...}:token` and `daxko_auth:{...}:turn`, in one slot of a cluster, and each
+with an end. The entry is encrypted, so whether it is older is judged here, and it is replaced only if it still is what
+was judged. Every step is bounded in time and raises a `TokenStoreError` that holds no password.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from random import SystemRandom
+from secrets import token_hex
+from typing import Final, NoReturn, TypeVar
+
+from daxko_auth.model.errors import TokenStoreError
+from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.secret import wrapped
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.stores.redis_address import RedisAddress
+from daxko_auth.stores.redis_line import RedisLine, Send
+from daxko_auth.stores.sealing import entry_name, sealed, unsealed
+
+_Result = TypeVar("_Result")
+
+# Of `timeout`: how long a turn lasts at most, so that whoever waits for somebody who was killed has time left to take
+# it; and how long is waited at least, by lot, so that those who give up do not all ask Daxko at once.
+_LIFE_OF_TURN: Final = 2 / 3
+_LEAST_WAIT: Final = 5 / 6
+# Seconds. A turn of less would end while a token is asked for; one of more would be in the way of a day's work.
+_SHORTEST_TURN, _LONGEST_TURN = 1.0, 60.0
+# Seconds between two looks at a turn that somebody else has: the first, and the growth to a share of `timeout`.
+_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.05, 1.5, 1 / 40
+# Seconds, by lot, that a Redis which has answered before may be away while somebody waits: a restart goes
+# unnoticed, and after more than that the waiters do not all ask Daxko at once.
+_SHORTEST_ABSENCE, _LONGEST_ABSENCE = 1.0, 3.0
+_RANDOM: Final = SystemRandom()
+
+# KEYS: entry, turn. ARGV: who asks, the life of a turn in ms and, but for the first time, the mark of the entry then.
+# An entry's last 16 bytes are its authentication tag: no two are the same. None at all is no sign of a renewal.
+_ASK_FOR_TURN: Final = """
+local mark = string.sub(redis.call('GET', KEYS[1]) or '', -16)
+if ARGV[3] and mark ~= '' and mark ~= ARGV[3] then return {'renewed', mark} end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'yours', mark} end
+if redis.call('GET', KEYS[2]) == ARGV[1] then return {'yours', mark} end
+return {'wait', mark}
+"""
+# KEYS: turn. ARGV: whose it was.
+_GIVE_TURN_BACK: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
+# KEYS: entry. ARGV: what it was, or nothing; what it becomes, or nothing; its life in ms. Returns what it is instead.
+_REPLACE: Final = """
+local kept = redis.call('GET', KEYS[1]) or ''
+if kept ~= ARGV[1] then return kept end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+"""
+
+
+class RedisStore:
+    """Shares tokens between all processes that reach one Redis."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Prepare; nothing is connected before the first use.
+
+        Args:
+            url: `redis://user:password@host:6379/0`, `rediss://...` for TLS, `unix:///path?db=0`,
+                `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`, the last two also with `rediss`.
+                Behind a question mark: `ssl_ca_certs=`, `ssl_ca_path=`, `ssl_certfile=`, `ssl_keyfile=`,
+                `ssl_password=`, and for sentinels that want a user of their own `sentinel_username=` and
+                `sentinel_password=`.
+
+        Raises:
+            TokenStoreError: `url` is none of these.
+        """
+        given = wrapped(url)
+        del url
+        address = None if isinstance(given, type) else RedisAddress.of(given)
+        if address is None:
+            raise TokenStoreError(
+                "token store: this is no URL of a Redis, or it has options that are not taken. Pass RedisStore one "
+                "such as redis://user:password@host:6379/0 (rediss:// for TLS), unix:///path, "
+                "redis+sentinel://host,host/service or redis+cluster://host,host, with special characters in a "
+                "password percent-encoded, and with no options but those of TLS and of sentinels, such as "
+                "?ssl_ca_certs=/path"
+            )
+        self._address = address
+        self._corrupt = Seldom()
+
+    def read(self, key: TokenKey) -> AccessToken | None:
+        """Return the token kept for `key`, usable or not."""
+        entry = self._once(lambda send: _kept(send, _names(key)[0]))
+        return self._opened(key, entry)
+
+    def write(self, key: TokenKey, token: AccessToken) -> None:
+        """Keep `token` for as long as its whole life, unless one that ends later is kept already."""
+        entry, life = sealed(key, token), max(token.expires_in * 1_000, 1)
+
+        def is_older(kept: AccessToken | None) -> bool:
+            return kept is None or kept.expires_at <= token.expires_at
+
+        self._once(lambda send: self._replace(send, key, is_older, entry, life))
+
+    def drop(self, key: TokenKey, token: AccessToken) -> None:
+        """Forget exactly this token, not its successor."""
+        self._once(lambda send: self._replace(send, key, lambda kept: kept == token, b"", 0))
+
+    @contextmanager
+    def turn(self, key: TokenKey, timeout: float) -> Generator[None, None, None]:
+        """
+        Wait up to `timeout` seconds until nobody else renews this token, then go on in any case.
+
+        Ends early, without the turn, when somebody has renewed it meanwhile. A turn ends by itself before `timeout`,
+        whatever becomes of its holder; to lose it is harmless.
+        """
+        owner = token_hex(16)
+        mine = self._wait_for_turn(_names(key), owner, timeout)
+        try:
+            yield
+        finally:
+            if mine:
+                # It ends by itself as well.
+                with suppress(TokenStoreError):
+                    self._once(lambda send: send("EVAL", _GIVE_TURN_BACK, 1, _names(key)[1], owner))
+
+    def _wait_for_turn(self, names: tuple[str, str], owner: str, timeout: float) -> bool:
+        life = min(max(timeout * _LIFE_OF_TURN, _SHORTEST_TURN), _LONGEST_TURN)
+        ask: list[str | bytes | int] = ["EVAL", _ASK_FOR_TURN, 2, *names, owner, round(life * 1_000)]
+        until = time.monotonic() + timeout * _RANDOM.uniform(_LEAST_WAIT, 1)
+        absence = _RANDOM.uniform(_SHORTEST_ABSENCE, _LONGEST_ABSENCE)
+        pause = _FIRST_PAUSE
+        heard_at: float | None = None
+        with ExitStack() as lines:
+            line = lines.enter_context(RedisLine(self._address))
+            while True:
+                try:
+                    said, mark = line.do(lambda send: _said_and_mark(send(*ask)))
+                except TokenStoreError:
+                    if heard_at is None or time.monotonic() - heard_at > absence:
+                        raise
+                    line = lines.enter_context(RedisLine(self._address))
+                else:
+                    if said != b"wait":
+                        return said == b"yours"
+                    if heard_at is None:
+                        ask.append(mark)
+                    heard_at = time.monotonic()
+                wait = min(pause * _RANDOM.uniform(0.5, 1), until - time.monotonic())
+                if wait <= 0:
+                    return False
+                time.sleep(wait)
+                pause = min(pause * _GROWTH, max(timeout * _LONGEST_PAUSE, _FIRST_PAUSE), 1.0)
+
+    def _replace(
+        self, send: Send, key: TokenKey, judge: Callable[[AccessToken | None], bool], entry: bytes, life: int
+    ) -> None:
+        name, _ = _names(key)
+        kept: bytes | None = _kept(send, name)
+        # Whenever it is another by then, somebody has replaced it, and that is judged anew.
+        while kept is not None and judge(self._opened(key, kept)):
+            kept = _bytes_or_none(send("EVAL", _REPLACE, 1, name, kept, entry, life))
+
+    def _opened(self, key: TokenKey, entry: bytes) -> AccessToken | None:
+        token = unsealed(key, entry) if entry else None
+        if entry and token is None:
+            log.log(
+                self._corrupt.level(time.monotonic()),
+                "token store: the entry for %s at %s cannot be read; it is passed over and replaced",
+                key.scope,
+                self._address,
+            )
+        return token
+
+    def _once(self, step: Callable[[Send], _Result]) -> _Result:
+        with RedisLine(self._address) as line:
+            return line.do(step)
+
+    def __reduce__(self) -> NoReturn:
+        msg = (
+            "a RedisStore may hold a password and is neither pickled nor copied; in another process make one, from the "
+            "URL in its own settings"
+        )
+        raise TypeError(msg)
+
+    @also_half_made
+    def __repr__(self) -> str:
+        return f"<RedisStore at {self._address}>"
+
+
+def _names(key: TokenKey) -> tuple[str, str]:
+    # The braces put both into one slot of a cluster.
+    name = entry_name(key)
+    return f"daxko_auth:{{{name}}}:token", f"daxko_auth:{{{name}}}:turn"
+
+
+def _kept(send: Send, name: str) -> bytes:
+    return _bytes_or_none(send("GET", name)) or b""
+
+
+def _bytes_or_none(answer: object) -> bytes | None:
+    if answer is None or isinstance(answer, bytes):
+        return answer
+    raise TypeError
+
+
+def _said_and_mark(answer: object) -> tuple[bytes, bytes]:
+    match answer:
+        case [bytes() as said, bytes() as mark]:
+            return said, mark
+        case _:
+            raise TypeError

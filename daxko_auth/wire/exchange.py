@@ -1,0 +1,201 @@
+"""
+One token request on the wire: the partner token endpoint, asked once.
+
+The only importer of generated code for that endpoint. What went wrong is returned, not raised:
+a traceback from in here would hold the form and the answer. Nothing is retried or remembered.
+"""
+
+import codecs
+import importlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
+from daxko_auth.model.fork import no_fork
+from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.origin import Origin
+from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
+from daxko_auth.wire.http import BearerAuth, new_transport, run_within
+from daxko_auth.wire.quoting import quote
+from daxko_auth.wire.token_response import Answer, is_unavailable, utc
+from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
+from daxko_auth.wire.trouble import Trouble, what_happened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_REFUSALS: Final = frozenset({400, 401, 403})
+# Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
+_LARGEST_SKEW: Final = 60.0
+
+#: How a token request ends.
+Outcome = AccessToken | TokenRequestError
+
+
+class Exchange:
+    """Turns API credentials into an access token for one scope, over connections of its own."""
+
+    def __init__(
+        self, credentials: ApiCredentials, origin: Origin, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._credentials = credentials
+        self._origin = origin
+        self._transport = transport
+        self._wrong_clock = Seldom()
+        # Here, in a thread of the program's, and not with the first request: threads that import the parts of one
+        # package in different orders may be refused with a deadlock error. It is not needed to import this library.
+        with no_fork():
+            importlib.import_module("daxko_api.api.partners.request_access_token")
+
+    def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
+        """
+        Ask once, for at most `timeout` seconds in all. `sent_at` is now, in Unix time.
+
+        Returns the token, or the error that says why there is none. Raises nothing.
+        """
+        line = Line()
+        try:
+            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout, line))
+        except TimeoutError:
+            # Or else a server that goes on sending something keeps a thread and a socket for ever.
+            line.cut()
+            what = f"did not answer within {timeout:.3g} s"
+        except RuntimeError:
+            what = "could not be asked: no thread can be started"
+        return self._unavailable(scope, what)
+
+    def _ask(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Outcome:
+        try:
+            return self._judge(self._send(scope, sent_at, timeout, line), scope, sent_at)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
+            # A sentence in here and an error out there: the error must not have the request in its context.
+            kind, what = what_happened(error, self._secrets)
+        failed: Mapping[Trouble, Callable[[ClientScope, str], TokenRequestError]] = {
+            Trouble.UNAVAILABLE: self._unavailable,
+            Trouble.UNREADABLE: self._invalid,
+            Trouble.UNEXPECTED: self._unexpected,
+        }
+        return failed[kind](scope, what)
+
+    def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
+        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see __init__
+        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
+        from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
+
+        with no_fork():
+            # With the first of these httpx imports its engine; with the first host name, Python this.
+            transport = self._open_transport()
+            codecs.lookup("idna")
+
+        with AuthenticatedClient(
+            base_url=self._origin.base_url,
+            # Closed afterwards: the next token may be a day away, and a forked process must not share the connection.
+            headers={"Accept": ACCEPT, "Connection": "close"},
+            timeout=httpx.Timeout(timeout),
+            follow_redirects=False,
+            raise_on_unexpected_status=False,
+            httpx_args={
+                "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
+                "transport": CappedTransport(transport, seconds=timeout, line=line),
+            },
+        ) as api:
+            response = request_access_token.sync_detailed(
+                client=api,
+                body=AccessTokenRequest(
+                    client_id=self._credentials.username,
+                    client_secret=self._credentials.password.reveal(),
+                    scope=scope.wire,
+                ),
+            )
+        return Answer.of(response, now=utc(sent_at))
+
+    def _open_transport(self) -> httpx.BaseTransport:
+        if self._transport is not None:
+            return BorrowedTransport(self._transport)
+        return new_transport(self._origin)
+
+    def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
+        status = answer.status_code
+        self._compare_clocks(answer, sent_at)
+        if is_unavailable(status):
+            return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
+        if answer.redirect is not None:
+            return self._invalid(scope, answer.redirect, answer)
+        error = quote(answer.error, self._secrets, limit=64)
+        if status in _REFUSALS or error is not None:
+            return self._refused(scope, answer, error)
+        grant = answer.grant(now=utc(sent_at))
+        if isinstance(grant, str):
+            # It names keys of the answer, and a server may send anything back.
+            wrong = quote(grant, self._secrets, limit=500)
+            return self._invalid(scope, f"did not answer with a token response: {wrong}", answer)
+        token = AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
+        if grant.life_assumed:
+            log.warning("%s: the answer does not say how long %s lives; one hour is assumed", scope, token)
+        return token
+
+    def _compare_clocks(self, answer: Answer, sent_at: float) -> None:
+        ahead = 0.0 if answer.date is None else sent_at - answer.date.timestamp()
+        if abs(ahead) > _LARGEST_SKEW:
+            log.log(
+                self._wrong_clock.level(sent_at),
+                "this machine's clock is about %d s %s the Date header of %s; set it. Tokens are counted from when "
+                "they were asked for, so none is lost, but their ends as stored and logged are off by as much",
+                abs(ahead),
+                "ahead of" if ahead > 0 else "behind",
+                self._origin.base_url,
+            )
+
+    @property
+    def _secrets(self) -> tuple[Secret, ...]:
+        return (self._credentials.password, self._credentials.refresh_token)
+
+    @property
+    def _where(self) -> str:
+        return f"{self._origin.base_url}{PARTNER_TOKEN_ENDPOINT.path}"
+
+    def _unavailable(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+        wait = answer.retry_after if answer else None
+        return TokenEndpointUnavailable(
+            f"no access token for {scope}: {self._where} {what}. "
+            f"Ask again {f'in {wait:.0f} s' if wait else 'later'}; if it lasts, check the network, DAXKO_BASE_URL and "
+            "Daxko's status",
+            scope=scope.wire,
+            status_code=answer.status_code if answer else None,
+            retryable=True,
+            retry_after=wait,
+        )
+
+    def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
+        description = quote(answer.error_description, self._secrets)
+        said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
+        return TokenRefused(
+            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said}). "
+            f"Check the username, password and refresh token of account {self._credentials.username!r}, and that "
+            f"Daxko has linked it to Daxko client {scope.client_id}",
+            scope=scope.wire,
+            status_code=answer.status_code,
+            error=error,
+            error_description=description,
+        )
+
+    def _invalid(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+        return TokenResponseInvalid(
+            f"no access token for {scope}: {self._where} {what}. "
+            "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+            scope=scope.wire,
+            status_code=answer.status_code if answer else None,
+        )
+
+    def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
+        return TokenRequestError(
+            f"no access token for {scope}: {self._where} {what}. "
+            "Check the transport given as http=; if there is none, please report this",
+            scope=scope.wire,
+        )

@@ -1,0 +1,189 @@
+"""
+One member login on the wire: the member token endpoint, asked once.
+
+What went wrong is returned, not raised, as in the exchange. Nothing is repeated: a doubled failed
+login locks people out.
+"""
+
+from datetime import timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from attrs import frozen
+
+from daxko_auth.model.errors import (
+    DaxkoAuthError,
+    MemberLoginRefused,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenResponseInvalid,
+)
+from daxko_auth.model.origin import Origin
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.tokens import AccessToken, MemberToken
+from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
+from daxko_auth.wire.http import BearerAuth
+from daxko_auth.wire.quoting import quote
+from daxko_auth.wire.token_response import Answer, is_unavailable, utc
+from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
+from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
+
+if TYPE_CHECKING:
+    from daxko_api.client import AuthenticatedClient
+    from daxko_api.models.member_token_request import MemberTokenRequest
+
+_UNAUTHORIZED: Final = 401
+_REFUSALS: Final = frozenset({400, 401, 403})
+
+
+class Refusal(Enum):
+    """A 401 that does not end the matter."""
+
+    #: The answer says that the access token was the problem, not the member.
+    ACCESS_TOKEN = auto()
+    #: The answer does not say whose fault it was.
+    UNEXPLAINED = auto()
+
+
+_ADVICE: Final = {
+    Trouble.UNAVAILABLE: "Let the member try again later",
+    Trouble.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+    Trouble.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
+}
+
+#: How a member login ends.
+LoginOutcome = MemberToken | DaxkoAuthError | Refusal
+
+
+@frozen
+class MemberLogin:
+    """Turns a member's name and password into a member token, with an access token as the bearer."""
+
+    origin: Origin
+    timeout: httpx.Timeout
+
+    def request(
+        self, token: AccessToken, username: str, password: Secret, *, sent_at: float, transport: httpx.BaseTransport
+    ) -> LoginOutcome:
+        """Ask once through `transport`, which is left open. `sent_at` is now, in Unix time. Raises nothing."""
+        from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
+
+        try:
+            with self._api(token, CappedTransport(BorrowedTransport(transport))) as api:
+                response = request_member_token.sync_detailed(client=api, body=_body(username, password))
+            answer = Answer.of(response, now=utc(sent_at))
+            return self._judge(answer, token, password, sent_at)
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, _secrets(token, password))
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
+            raise without_frames(error)  # noqa: B904 - the same one
+        return self._failed(token, *trouble)
+
+    async def arequest(
+        self,
+        token: AccessToken,
+        username: str,
+        password: Secret,
+        *,
+        sent_at: float,
+        transport: httpx.AsyncBaseTransport,
+    ) -> LoginOutcome:
+        """Ask the same, awaiting."""
+        from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
+
+        try:
+            async with self._api(token, AsyncCappedTransport(AsyncBorrowedTransport(transport))) as api:
+                response = await request_member_token.asyncio_detailed(client=api, body=_body(username, password))
+            answer = Answer.of(response, now=utc(sent_at))
+            return self._judge(answer, token, password, sent_at)
+        except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            trouble = what_happened(error, _secrets(token, password))
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
+            raise without_frames(error)  # noqa: B904 - the same one
+        return self._failed(token, *trouble)
+
+    def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
+        from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
+
+        return AuthenticatedClient(
+            base_url=self.origin.base_url,
+            headers={"Accept": ACCEPT},
+            timeout=self.timeout,
+            follow_redirects=False,
+            raise_on_unexpected_status=False,
+            httpx_args={
+                "auth": BearerAuth(MEMBER_TOKEN_ENDPOINT.bearer, token.reveal, self.origin),
+                "transport": transport,
+            },
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"{self.origin.base_url}{MEMBER_TOKEN_ENDPOINT.path}"
+
+    def _judge(self, answer: Answer, token: AccessToken, password: Secret, sent_at: float) -> LoginOutcome:
+        status = answer.status_code
+        secrets = _secrets(token, password)
+        error = quote(answer.error, secrets, limit=64)
+        refusal = refusal_in(answer)
+        if refusal is not None:
+            return refusal
+        if is_unavailable(status):
+            what = f"answered {status} ({quote(answer.described, secrets)})"
+            return self._failed(token, Trouble.UNAVAILABLE, what, answer)
+        if answer.redirect is not None:
+            return self._failed(token, Trouble.UNREADABLE, answer.redirect, answer)
+        # Also a success that is none: 200 with an error in its body.
+        if status in _REFUSALS or error is not None:
+            description = quote(answer.error_description, secrets)
+            said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
+            return MemberLoginRefused(
+                f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "
+                "Check the member's name and password; they are not those of the API account",
+                scope=token.scope.wire,
+                status_code=status,
+                error=error,
+                error_description=description,
+            )
+        grant = answer.grant(now=utc(sent_at))
+        if isinstance(grant, str):
+            wrong = quote(grant, secrets, limit=500)
+            return self._failed(token, Trouble.UNREADABLE, f"did not answer with a token response: {wrong}", answer)
+        return MemberToken(
+            grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in, grant.other_fields
+        )
+
+    def _failed(
+        self, token: AccessToken, trouble: Trouble, what: str, answer: Answer | None = None
+    ) -> TokenRequestError:
+        kind = {Trouble.UNAVAILABLE: TokenEndpointUnavailable, Trouble.UNREADABLE: TokenResponseInvalid}.get(
+            trouble, TokenRequestError
+        )
+        return kind(
+            f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
+            f"failed login can lock the member out. {_ADVICE[trouble]}",
+            scope=token.scope.wire,
+            status_code=answer.status_code if answer else None,
+            retryable=trouble is Trouble.UNAVAILABLE,
+            retry_after=answer.retry_after if answer else None,
+        )
+
+
+def refusal_in(answer: Answer) -> Refusal | None:
+    """Return whether a 401 to a member login blames the access token, or nobody; None if it is the member's."""
+    if answer.status_code != _UNAUTHORIZED:
+        return None
+    if "invalid_token" in (answer.bearer_error, answer.error):
+        return Refusal.ACCESS_TOKEN
+    return None if isinstance(answer.error, str) and answer.error.strip() else Refusal.UNEXPLAINED
+
+
+def _body(username: str, password: Secret) -> "MemberTokenRequest":
+    from daxko_api.models.member_token_request import MemberTokenRequest  # noqa: PLC0415 - see Exchange
+
+    return MemberTokenRequest(username=username, password=password.reveal())
+
+
+def _secrets(token: AccessToken, password: Secret) -> tuple[Secret, Secret]:
+    return password, Secret(token.reveal())

@@ -1,0 +1,249 @@
+"""
+Transports around transports: one that ends, one that is lent, one that reads no more than it should.
+"""
+
+import socket
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final, cast
+
+import httpx
+
+from daxko_auth.model.fork import reset_after_fork
+from daxko_auth.model.origin import Origin
+
+#: A token response has some hundred bytes; more than this is not read.
+LARGEST_ANSWER: Final = 64 * 1024
+
+#: Where the `Location` of an answer is found: httpx reads one even if it follows none, and fails if it is no URL.
+LOCATION_SEEN: Final = "Location-Seen"
+
+# Of other headers httpx would make something: of Content-Encoding a body that unfolds into any size after the cap.
+_HEADERS_READ: Final = ("Content-Type", "Date", "Retry-After", "WWW-Authenticate")
+
+_CLOSED: Final = "Cannot send a request, as the Daxko or AsyncDaxko whose connections these are has been closed."
+
+
+class OwnedTransport(httpx.BaseTransport):
+    """
+    Sends through a transport until it is closed, and never afterwards: httpx's own would open again.
+
+    The last gate on the way out: no `Authorization` passes it but to `origin`.
+    """
+
+    def __init__(self, make: Callable[[Origin], httpx.BaseTransport], origin: Origin) -> None:
+        self._make = make
+        self._origin = origin
+        self._transport: httpx.BaseTransport | None = make(origin)
+        reset_after_fork(self)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, unless this is closed."""
+        if self._transport is None:
+            raise RuntimeError(_CLOSED)
+        _keep_home(request, self._origin)
+        return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: two processes that send over one connection get each other's answers."""
+        if self._transport is not None:
+            with _left_to_the_parent():
+                self._transport = self._make(self._origin)
+
+
+class AsyncOwnedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, make: Callable[[Origin], httpx.AsyncBaseTransport], origin: Origin) -> None:
+        self._make = make
+        self._origin = origin
+        self._transport: httpx.AsyncBaseTransport | None = make(origin)
+        reset_after_fork(self)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, unless this is closed."""
+        if self._transport is None:
+            raise RuntimeError(_CLOSED)
+        _keep_home(request, self._origin)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the connections are the parent's, and so is the event loop they belong to."""
+        if self._transport is not None:
+            with _left_to_the_parent():
+                self._transport = self._make(self._origin)
+
+
+@contextmanager
+def _left_to_the_parent() -> Generator[None, None, None]:
+    # Not closed but forgotten: closing takes locks that a thread of the parent may hold, and speaks to an event
+    # loop that the parent watches. Python then closes this process's copies, and need not complain.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+
+
+def _keep_home(request: httpx.Request, origin: Origin) -> None:
+    # The auth has looked at the URL, but a hook of the program may have changed it since; and of redirects
+    # from http to https httpx keeps the bearer.
+    if "Authorization" in request.headers:
+        origin.require(request.url)
+
+
+class BorrowedTransport(httpx.BaseTransport):
+    """Sends through a transport that belongs to somebody else, and leaves it open."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the owner's connections."""
+        return self._transport.handle_request(request)
+
+
+class AsyncBorrowedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the owner's connections."""
+        return await self._transport.handle_async_request(request)
+
+
+class AnswerTooLarge(httpx.TransportError):
+    """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
+
+
+class Line:
+    """The connection that a request is sent over, so that another thread can cut it."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """Hang up, now or as soon as there is a connection. Whoever reads from it reads the end."""
+        self._is_cut = True
+        if self._socket is not None:
+            # Shut down, not closed: another thread reads from it, and its number must not become somebody else's.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, _: str, step: Mapping[str, object]) -> None:
+        """Be told by httpcore of each step of a request (its `trace` extension)."""
+        stream_info = getattr(step.get("return_value"), "get_extra_info", None)
+        if stream_info is not None:
+            self._socket = stream_info("socket")
+            if self._is_cut:
+                self.cut()
+
+
+class CappedTransport(httpx.BaseTransport):
+    """Sends through another transport and stops reading an answer that is too long to be one."""
+
+    def __init__(
+        self, transport: httpx.BaseTransport, *, seconds: float | None = None, line: Line | None = None
+    ) -> None:
+        """Stop reading `seconds` after sending, too: httpx's own timeouts start anew with every read."""
+        self._transport = transport
+        self._seconds = seconds
+        self._line = line
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and hand over the answer with its body capped."""
+        until = None if self._seconds is None else time.monotonic() + self._seconds
+        if self._line is not None:
+            request.extensions["trace"] = self._line.watch
+        return _capped(self._transport.handle_request(_uncompressed(request)), until)
+
+    def close(self) -> None:
+        """Close the other transport."""
+        self._transport.close()
+
+
+class AsyncCappedTransport(httpx.AsyncBaseTransport):
+    """The same for asyncio and trio."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and hand over the answer with its body capped."""
+        return _capped(await self._transport.handle_async_request(_uncompressed(request)), None)
+
+    async def aclose(self) -> None:
+        """Close the other transport."""
+        await self._transport.aclose()
+
+
+def _uncompressed(request: httpx.Request) -> httpx.Request:
+    request.headers["Accept-Encoding"] = "identity"
+    return request
+
+
+def _capped(response: httpx.Response, until: float | None) -> httpx.Response:
+    location = response.headers.get("Location")
+    kept = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
+    # Not in ASCII, as httpx would have it: servers send any letters.
+    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location}, encoding="utf-8")
+    response.stream = _CappedStream(response.stream, until)
+    return response
+
+
+class _CappedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream, until: float | None) -> None:
+        self._stream = stream
+        self._until = until
+        self._received = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in cast("httpx.SyncByteStream", self._stream):
+            yield self._counted(chunk)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(cast("httpx.AsyncByteStream", self._stream))
+        async for chunk in chunks:
+            try:
+                counted = self._counted(chunk)
+            except AnswerTooLarge:
+                await self._run_out(chunks)
+                raise
+            yield counted
+
+    async def _run_out(self, chunks: AsyncIterator[bytes]) -> None:
+        # trio warns of generators that are left in the middle. Closed, the connection gives what was received already.
+        await self.aclose()
+        with suppress(Exception):
+            for _ in range(LARGEST_ANSWER):
+                await anext(chunks)
+
+    def _counted(self, chunk: bytes) -> bytes:
+        if self._until is not None and time.monotonic() > self._until:
+            raise httpx.ReadTimeout("the body came too slowly")
+        self._received += len(chunk)
+        if self._received > LARGEST_ANSWER:
+            msg = f"more than {LARGEST_ANSWER} bytes"
+            raise AnswerTooLarge(msg)
+        return chunk
+
+    def close(self) -> None:
+        cast("httpx.SyncByteStream", self._stream).close()
+
+    async def aclose(self) -> None:
+        await cast("httpx.AsyncByteStream", self._stream).aclose()

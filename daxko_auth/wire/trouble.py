@@ -1,0 +1,60 @@
+"""
+What went wrong on the way, as a sentence without a secret.
+
+httpx's exceptions hold the whole request, body and bearer included, and so do the frames they come
+through. They end here.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+import httpx
+
+from daxko_auth.model.secret import Secret
+from daxko_auth.wire.quoting import quote
+from daxko_auth.wire.transports import AnswerTooLarge
+
+
+class Trouble(Enum):
+    """What an exception says about asking again."""
+
+    #: No answer came; asking again can help.
+    UNAVAILABLE = auto()
+    #: An answer came that cannot be read.
+    UNREADABLE = auto()
+    #: None of these: a transport of somebody's own, or a mistake of ours.
+    UNEXPECTED = auto()
+
+
+def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
+    """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
+    name = type(error).__name__
+    match error:
+        case AnswerTooLarge():
+            return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
+        case httpx.TimeoutException():
+            return Trouble.UNAVAILABLE, f"did not answer in time ({name})"
+        case httpx.LocalProtocolError():
+            return Trouble.UNEXPECTED, f"could not be asked ({name})"
+        case httpx.RemoteProtocolError():
+            # What was wrong; after a colon, the line of the answer that was.
+            reason = quote(str(error).partition(":")[0].rstrip("."), secrets) or "no reason given"
+            return Trouble.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
+        case httpx.TransportError():
+            reason = quote(str(error).rstrip("."), secrets) or "no reason given"
+            return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"
+        case _:
+            return Trouble.UNEXPECTED, f"could not be asked ({name})"
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """
+    Return `error`, a Ctrl-C or the cancellation of a task, to be raised again from here.
+
+    It goes on to the caller, but without the frames it came through, whose locals are the request.
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None
+        chain = chain.__context__
+    return error

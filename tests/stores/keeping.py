@@ -1,0 +1,81 @@
+"""
+What the tests of stores keep, and for whom.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.secret import Secret
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.stores.sealing import entry_name
+
+#: By the real clock, because some stores forget what has ended.
+SOON: Final = datetime.now(UTC) + timedelta(hours=1)
+USERNAME, PASSWORD, REFRESH_TOKEN = "canary_user", "canary-password", "canary.refresh-token"
+ORIGIN: Final = "https://api.daxko.com"
+
+
+def key(
+    scope: int = 9999,
+    origin: str = ORIGIN,
+    username: str = USERNAME,
+    password: str = PASSWORD,
+    refresh_token: str = REFRESH_TOKEN,
+) -> TokenKey:
+    """Return a key that differs in what is given."""
+    return TokenKey(origin, ApiCredentials(username, password, refresh_token), ClientScope(scope))
+
+
+KEY: Final = key()
+#: What a `RedisStore` keeps the token of `KEY` under, and whose turn it is.
+ENTRY, TURN = (f"daxko_auth:{{{entry_name(KEY)}}}:{kind}" for kind in ("token", "turn"))
+#: Each differs from `KEY` in one thing.
+OTHERS: Final = {
+    "Daxko client": key(scope=1234),
+    "origin": key(origin="https://api.daxko.com:8443"),
+    "username": key(username="canary_other"),
+    "password": key(password="canary-rotated"),
+    "refresh token": key(refresh_token="canary.rotated-token"),
+}
+
+
+def token(name: str = "a", minutes: int = 0, scope: int = 9999) -> AccessToken:
+    """Return a token that ends so many minutes later than soon."""
+    return AccessToken(ClientScope(scope), Secret(f"canary-{name}"), SOON + timedelta(minutes=minutes), 3_600)
+
+
+def whole(kept: AccessToken | None) -> tuple[str, datetime, int] | None:
+    """Return all that a token is: two are equal when their ends are not."""
+    return kept and (kept.reveal(), kept.expires_at, kept.expires_in)
+
+
+def entry_in(folder: Path) -> Path:
+    """Return the file that a `FileStore` keeps the token of `KEY` in."""
+    return folder / f"{entry_name(KEY)}.token"
+
+
+def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int, ...]]:
+    """Return a list that gets every command that a `RedisStore` sends from now on."""
+    from daxko_auth.stores.redis_line import RedisLine  # noqa: PLC0415 - there may be no package for it
+
+    commands: list[tuple[str | bytes | int, ...]] = []
+    send = RedisLine._send
+
+    def noting(line: RedisLine, *command: str | bytes | int) -> object:
+        commands.append(command)
+        return send(line, *command)
+
+    monkeypatch.setattr(RedisLine, "_send", noting)
+    return commands
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was warned of."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -1,0 +1,126 @@
+"""The store in files where the system gives no locks, no space or no leave to write: requests go on."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import KEY, entry_in, token, warnings_of
+
+from daxko_auth import ApiCredentials, FileStore, TokenSource, TokenStoreError
+from daxko_auth.sandbox import Sandbox
+from daxko_auth.stores import file_store
+from daxko_auth.stores.sealing import entry_name
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_without_locks_it_reads_and_writes_all_the_same(
+    store: FileStore,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+) -> None:
+    """Some network file systems have none. A lock by a file's existence would outlive whoever was killed."""
+
+    def none_here(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", none_here)
+    with store.turn(KEY, timeout=600), FileStore(folder).turn(KEY, timeout=600):
+        store.write(KEY, token("a", minutes=1))
+        store.write(KEY, token("b"))
+        assert store.read(KEY) == token("a")
+        store.drop(KEY, token("a"))
+        assert store.read(KEY) is None
+    mine = [warning for warning in warnings_of(caplog) if "no lock is to be had" in warning]
+    assert len(mine) == 2, "one of each store"
+    assert mine == warnings_of(caplog)
+    assert sorted(path.name for path in folder.iterdir()) == [f"{entry_name(KEY)}.lock", "lock"]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, code: int, when: Callable[..., bool]) -> None:
+    """Have a function of `os` fail, as the system does."""
+    real = getattr(os, name)
+
+    def fails(*args: Any, **options: Any) -> Any:
+        if when(*args):
+            raise OSError(code, os.strerror(code))
+        return real(*args, **options)
+
+    monkeypatch.setattr(os, name, fails)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_what_cannot_be_written_to_is_still_read(
+    store: FileStore, folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A volume mounted read-only brings tokens into a container. The system's answer is put on here."""
+    store.write(KEY, token("a"))
+    entry_in(folder).chmod(0o644)
+    reader = FileStore(folder)
+    failing(monkeypatch, "fchmod", code, lambda *_: True)
+    failing(monkeypatch, "open", code, lambda _, flags, *__: bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
+    failing(monkeypatch, "unlink", code, lambda *_: True)
+    for _ in range(2):
+        with reader.turn(KEY, timeout=600):
+            assert reader.read(KEY) == token("a")
+            reader.write(KEY, token("b", minutes=1))
+            reader.drop(KEY, token("a"))
+    assert reader.read(KEY) == token("a")
+    assert len([warning for warning in warnings_of(caplog) if "cannot be written to" in warning]) == 1
+    assert len(warnings_of(caplog)) == 2, "that, and that there are no locks"
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_write_that_fails_leaves_the_token_that_was_there(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    """A disk that is full fails the write, which the caller has to know; it costs nothing that was kept."""
+    store.write(KEY, token("a"))
+    with monkeypatch.context() as broken:
+        failing(broken, name, code, lambda *_: True)
+        with pytest.raises(OSError, match=os.strerror(code)):
+            store.write(KEY, token("b", minutes=1))
+    assert store.read(KEY) == token("a")
+    assert list(folder.glob("*.tmp")) == []
+    store.write(KEY, token("b", minutes=1))
+    assert store.read(KEY) == token("b")
+
+
+def test_a_file_system_that_cannot_sync_a_folder_will_do(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is lost at a power cut costs a token request."""
+    failing(monkeypatch, "fsync", errno.EINVAL, lambda number: os.path.isdir(f"/dev/fd/{number}"))  # noqa: PTH112
+    store.write(KEY, token("a"))
+    store.drop(KEY, token("a"))
+    assert store.read(KEY) is None
+
+
+def test_a_process_that_stands_still_with_the_folders_lock_stops_nobody_for_long(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing without the lock could put an older token over a newer one; so it is not written, and that is said."""
+    monkeypatch.setattr(file_store, "_FOLDER_LOCK_WAIT", 0.05)
+    store.write(KEY, token("a"))
+    with (folder / "lock").open() as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        for change in (store.write, store.drop):
+            with pytest.raises(TokenStoreError, match="another process has held"):
+                change(KEY, token("a"))
+        assert store.read(KEY) == token("a")
+
+
+def test_a_source_with_a_store_that_cannot_be_used_asks_for_itself(
+    sandbox: Sandbox, credentials: ApiCredentials, store: FileStore, folder: Path
+) -> None:
+    """A store is there to save requests."""
+    folder.mkdir(0o777)
+    folder.chmod(0o777)
+    with TokenSource(credentials, sandbox.base_url, store=store) as source:
+        source.reject(source.token(9999))
+        assert source.token(9999)
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,110 @@
+"""A token request that Daxko refuses."""
+
+import pytest
+from asking import AskOnce
+from raw_server import everything_about
+
+from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.errors import TokenRefused
+from daxko_auth.sandbox import Sandbox
+
+
+@pytest.mark.parametrize(
+    ("change", "scope", "expected"),
+    [
+        ({"username": "somebody"}, 9999, (400, "invalid_client")),
+        ({"password": "canary-of-a-password"}, 9999, (400, "invalid_client")),
+        ({"refresh_token": "canary.of.a.token"}, 9999, (401, "invalid_client")),
+        ({}, 4711, (400, "unauthorized_client")),
+    ],
+    ids=["username", "password", "refresh token", "Daxko client"],
+)
+def test_a_wrong_credential_is_refused_with_code_status_and_scope(
+    sandbox: Sandbox, ask_once: AskOnce, change: dict[str, str], scope: int, expected: tuple[int, str]
+) -> None:
+    """The caller must learn that asking again is useless, and what to check."""
+    status, error = expected
+    given = {"username": sandbox.username, "password": sandbox.password, "refresh_token": sandbox.refresh_token}
+    outcome = ask_once(scope, account=ApiCredentials(**given | change))
+    assert type(outcome) is TokenRefused
+    assert (outcome.status_code, outcome.error, outcome.scope) == (status, error, f"client:{scope}")
+    assert outcome.error_description
+    assert (outcome.retryable, outcome.retry_after) == (False, None)
+    assert (
+        f"no access token for client:{scope}: {sandbox.base_url}/v3/partners/oauth2/token refused ({status}, {error}: "
+        in str(outcome)
+    )
+    assert "Check the username, password and refresh token of account " in str(outcome)
+    assert f"linked it to Daxko client {scope}" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+    assert sandbox.token_requests() == 1
+
+
+CODES = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "daxko_new_code",
+    "Ganz neu!",
+]
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409])
+def test_every_code_is_passed_on_whatever_the_status(
+    sandbox: Sandbox, ask_once: AskOnce, status: int, code: str
+) -> None:
+    """New codes are possible, and some servers answer 200 with an error in the body."""
+    sandbox.fail_next(1, "answer", status=status, body={"error": code, "access_token": "canary", "expires_in": 60})
+    outcome = ask_once()
+    assert type(outcome) is TokenRefused
+    assert (outcome.error, outcome.error_description, outcome.status_code) == (code, None, status)
+    assert f"({status}, {code})" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("body", ["", "[]", "<html>canary</html>", {"error": None}, {"error": 7}, {"error": "  "}])
+def test_a_refusal_without_a_reason_is_a_refusal(
+    sandbox: Sandbox, ask_once: AskOnce, status: int, body: object
+) -> None:
+    """A firewall's 403 has no JSON; the account is refused all the same."""
+    sandbox.fail_next(1, "answer", status=status, body=body, content_type="text/html")
+    outcome = ask_once()
+    assert type(outcome) is TokenRefused
+    assert outcome.error is None
+    assert f"({status}, no reason given)" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+def test_what_the_server_says_is_masked_shortened_and_made_printable(sandbox: Sandbox, ask_once: AskOnce) -> None:
+    """Servers echo what they were sent; a message is pasted into tickets."""
+    said = f"\x1b[31m{sandbox.password}\r\nBearer {sandbox.refresh_token} " + "wrong " * 200
+    sandbox.fail_next(1, "answer", status=400, body={"error": f"bad {sandbox.password}", "error_description": said})
+    outcome = ask_once()
+    assert type(outcome) is TokenRefused
+    assert outcome.error == "bad ***"
+    assert outcome.error_description is not None
+    assert outcome.error_description.startswith("[31m*** Bearer *** wrong wrong")
+    assert len(outcome.error_description) == 200
+    assert str(outcome).isprintable()
+    everything = everything_about(outcome)
+    assert sandbox.password not in everything
+    assert sandbox.refresh_token not in everything
+
+
+def test_a_reason_that_ends_with_a_full_stop_is_part_of_our_sentence(sandbox: Sandbox, ask_once: AskOnce) -> None:
+    """The full stop comes off, and no letter with it."""
+    sandbox.fail_next(1, "answer", status=400, body={"error": "oh", "error_description": "There is no X."})
+
+    assert "refused (400, oh: There is no X). Check" in str(ask_once())
+
+
+def test_a_password_that_is_a_word_of_the_code_changes_nothing(sandbox: Sandbox, ask_once: AskOnce) -> None:
+    """The code is compared by programs, and must not depend on the password."""
+    outcome = ask_once(account=ApiCredentials(sandbox.username, "client", sandbox.refresh_token))
+    assert type(outcome) is TokenRefused
+    assert outcome.error == "invalid_client"

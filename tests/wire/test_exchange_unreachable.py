@@ -1,0 +1,107 @@
+"""A token endpoint that cannot be reached, and the proxies on the way to it."""
+
+import os
+import socket
+
+import pytest
+from asking import AskOnce
+from raw_server import RawServer, answer, everything_about, saying
+
+from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.errors import TokenEndpointUnavailable
+from daxko_auth.model.origin import Origin
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.wire.http import proxy_for
+
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without the proxies of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+def test_a_host_that_does_not_exist(ask_once: AskOnce) -> None:
+    """A typing mistake in the base URL, or a network that is down: the message has the URL."""
+    outcome = ask_once(base_url="https://daxko.invalid")
+    assert type(outcome) is TokenEndpointUnavailable
+    assert "https://daxko.invalid/v3/partners/oauth2/token " in str(outcome)
+    assert "check the network, DAXKO_BASE_URL and Daxko's status" in str(outcome)
+    everything_about(outcome)
+
+
+def test_a_port_where_nobody_listens(ask_once: AskOnce) -> None:
+    """A sandbox that was not started."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        outcome = ask_once(base_url=f"http://127.0.0.1:{unheard.getsockname()[1]}")
+    assert type(outcome) is TokenEndpointUnavailable
+    assert "could not be reached (ConnectError: " in str(outcome)
+    assert (outcome.status_code, outcome.retryable, outcome.retry_after) == (None, True, None)
+
+
+def test_a_server_without_tls_gets_no_byte_of_the_request(ask_once: AskOnce, credentials: ApiCredentials) -> None:
+    """Without a handshake there is no server to trust."""
+    with RawServer(saying(answer(b"{}"))) as server:
+        outcome = ask_once(base_url=server.base_url.replace("http:", "https:"))
+        assert credentials.refresh_token.reveal().encode() not in b"".join(server.requests)
+    assert type(outcome) is TokenEndpointUnavailable
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"])
+def test_loopback_is_never_reached_through_a_proxy(
+    ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The sandbox is on this machine, and plain http may not leave it."""
+    monkeypatch.setenv(name, DEAD)
+    assert isinstance(ask_once(), AccessToken)
+
+
+@pytest.mark.parametrize(
+    ("environ", "base_url", "proxy"),
+    [
+        ({}, "https://api.daxko.com", None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://api.daxko.com", "http://proxy:3128"),
+        ({"https_proxy": "https://proxy:3128"}, "https://api.daxko.com", "https://proxy:3128"),
+        ({"https_proxy": "proxy:3128"}, "https://api.daxko.com", "http://proxy:3128"),
+        ({"ALL_PROXY": "http://proxy:3128"}, "https://api.daxko.com", "http://proxy:3128"),
+        ({"ALL_PROXY": "http://all", "HTTPS_PROXY": "http://one"}, "https://api.daxko.com", "http://one"),
+        ({"HTTPS_PROXY": ""}, "https://api.daxko.com", None),
+        ({"HTTP_PROXY": "http://proxy:3128"}, "https://api.daxko.com", None),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "daxko.com"}, "https://api.daxko.com", None),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": ".daxko.com"}, "https://api.daxko.com", None),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "*"}, "https://api.daxko.com", None),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "api.daxko.com:8443"}, "https://api.daxko.com:8443", None),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "api.daxko.com:1"}, "https://api.daxko.com:2", "http://proxy"),
+        ({"HTTPS_PROXY": "http://proxy", "NO_PROXY": "other.example"}, "https://api.daxko.com", "http://proxy"),
+        ({"HTTPS_PROXY": "http://proxy"}, "https://127.0.0.1:8443", None),
+        ({"HTTPS_PROXY": "http://proxy"}, "https://[::1]:8443", None),
+        ({"HTTP_PROXY": "http://proxy"}, "http://localhost:8700", None),
+    ],
+)
+def test_the_environments_proxy_is_used_as_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], base_url: str, proxy: str | None
+) -> None:
+    """In many networks there is no other way out."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(Origin.of(base_url)) == proxy
+
+
+@pytest.mark.parametrize("written", ["http://user:canary@{}", "user:canary@{}"])
+def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_credential(
+    ask_once: AskOnce, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """It learns the host's name; its own password is in no message."""
+    with RawServer(saying(answer(b"", "407 Proxy Authentication Required"))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", written.format(proxy.base_url.removeprefix("http://")))
+        outcome = ask_once(base_url="https://daxko.invalid")
+        (request,) = proxy.requests
+    assert request.startswith(b"CONNECT daxko.invalid:443 HTTP/1.1\r\n")
+    assert credentials.refresh_token.reveal().encode() not in request
+    assert type(outcome) is TokenEndpointUnavailable
+    assert "could not be reached (ProxyError: 407 Proxy Authentication Required)" in str(outcome)
+    assert "canary" not in everything_about(outcome)
