@@ -68,7 +68,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     yield
     if not _is_worker(session.config):
         config = session.config
-        said = [f"left running: {line}" for line in processes.end(processes.running())]
+        said = [f"left running: {line}" for line in processes.end_all_but(set())]
         said += config.stash[_guard].end() if _guard in config.stash else []
         said += [f"written into the home: {path}" for path in surroundings.leave(config.stash[_folder])]
         for line in said:
@@ -91,7 +91,7 @@ def no_process_left_running() -> Iterator[None]:
     """End what a test left running, and fail it for that. First of all fixtures, and so the last to be left."""
     before = processes.running()
     yield
-    left = processes.end(processes.running() - before)
+    left = processes.end_all_but(before)
     assert left == [], "left running"
 
 

@@ -36,19 +36,17 @@ def running() -> set[int]:
     return {process for process in found - kept if not _has_ended(process)}
 
 
-def end(processes: set[int]) -> list[str]:
-    """End these, and all that they started; return their command lines."""
-    left: list[str] = []
-    while processes:
-        for process in processes:
-            left.append(_command_line(process))
+def end_all_but(known: set[int]) -> list[str]:
+    """End every child of this process that is not among `known`, and all that it started; return the command lines."""
+    ended: list[str] = []
+    # Again and again, because the children of what was ended are this process's then.
+    while left := running() - known:
+        for process in left:
+            ended.append(_command_line(process))
             with suppress(OSError):
                 os.kill(process, signal.SIGKILL)
-        before = processes
-        eventually(lambda ended=before: all(map(_has_ended, ended)))
-        # Their own children are this process's by now.
-        processes = running() - before
-    return left
+        eventually(lambda killed=left: all(map(_has_ended, killed)))
+    return ended
 
 
 def _has_ended(process: int) -> bool:

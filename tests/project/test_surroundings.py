@@ -111,6 +111,14 @@ LEFT = """
         with open("started", "a") as file:
             print(process, file=file)
 
+    @pytest.fixture(scope="session", autouse=True)
+    def server_of_all_tests():
+        with subprocess.Popen(SLEEPS) as server:
+            yield server
+            # Whatever a test left running is ended; what others still need is not.
+            assert server.poll() is None
+            server.kill()
+
     def test_that_passes():
         note(subprocess.Popen(SLEEPS).pid)
 
@@ -138,7 +146,7 @@ def test_a_process_that_a_test_leaves_running_is_ended_and_named(inner: Inner, o
     status, printed = inner.run(LEFT, "-W", "ignore::pytest.PytestUnraisableExceptionWarning", *options)
 
     assert status == 1
-    assert printed.count("left running") >= 4, printed
+    assert printed.count("ERROR at teardown of test_") == 4, printed
     assert "time.sleep(600)" in printed
     started = inner.noted("started")
     assert len(started) == 4
