@@ -6,17 +6,19 @@ Linux tells whose child a process is, and gives orphans to whoever asks for them
 
 import ctypes
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from support import eventually
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TASKS: Final = Path("/proc/self/task")
+#: What multiprocessing keeps for the next use, and what ends by itself a moment after the process that it serves.
+_KEPT: Final = re.compile(r"from multiprocessing\.(resource_tracker|forkserver) import main")
 
 
 def adopt_orphans() -> None:
@@ -26,14 +28,13 @@ def adopt_orphans() -> None:
 
 
 def running() -> set[int]:
-    """Return the children of this process that have not ended, without those that `multiprocessing` keeps for later."""
+    """Return the children of this process that have not ended, without the helpers of `multiprocessing`."""
     found: set[int] = set()
     for task in _TASKS.glob("*"):
         # A thread may have ended since, and some kernels are built without these files.
         with suppress(OSError):
             found.update(map(int, (task / "children").read_text("ascii").split()))
-    kept: set[Any] = {resource_tracker._resource_tracker._pid, forkserver._forkserver._forkserver_pid}  # type: ignore[attr-defined]
-    return {process for process in found - kept if not _has_ended(process)}
+    return {process for process in found if not _has_ended(process) and not _KEPT.search(_command_line(process))}
 
 
 def end_all_but(known: set[int]) -> list[str]:
