@@ -4,6 +4,7 @@ Access tokens for the Daxko Operations API: requested once, shared, renewed in t
 The whole public door stands in `__all__` and `_LAZY`; everything else may change without notice.
 """
 
+import sys as _sys
 import typing as _typing
 from importlib import import_module as _import_module
 
@@ -88,18 +89,21 @@ for _name in set(__all__) - {"events"}:
     globals()[_name].__module__ = __name__
 
 
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    module, extra = _LAZY[name]
-    try:
-        public = getattr(_import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ImportError(_missing_extra(name, error, extra)) from error
-    public.__module__ = __name__
-    globals()[name] = public
-    return public
+# Hidden from type checkers, which would take every misspelt name for one of these.
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg, name=name, obj=_sys.modules[__name__])
+        module, extra = _LAZY[name]
+        try:
+            public = getattr(_import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise ImportError(_missing_extra(name, error, extra)) from error
+        public.__module__ = __name__
+        globals()[name] = public
+        return public
 
 
 def __dir__() -> list[str]:

@@ -19,7 +19,7 @@ from daxko_auth.model.scope import ClientScope, ScopeLike
 from daxko_auth.model.secret import Secret, wrapped
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
-from daxko_auth.policy.source import TokenSource, origin_of
+from daxko_auth.policy.source import TokenSource, check_source, origin_of
 from daxko_auth.wire.http import new_async_transport, new_transport
 from daxko_auth.wire.member_login import LoginOutcome, MemberLogin, Refusal
 from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncOwnedTransport, BorrowedTransport, OwnedTransport
@@ -244,6 +244,7 @@ def _source_for(credentials: ApiCredentials, base_url: Unseen, source: TokenSour
         origin = origin_of(base_url)
         key = (origin.base_url, credentials)
         return _shared_sources.get(key) or _shared_sources.setdefault(key, TokenSource(credentials, origin.base_url))
+    check_source(source)
     if source.credentials != credentials:
         msg = "the source was made with other credentials; pass those, or leave source= out"
         raise CredentialsError(msg)

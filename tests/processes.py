@@ -34,7 +34,9 @@ def running() -> set[int]:
         # A thread may have ended since, and some kernels are built without these files.
         with suppress(OSError):
             found.update(map(int, (task / "children").read_text("ascii").split()))
-    return {process for process in found if not _has_ended(process) and not _KEPT.search(_command_line(process))}
+    lines = {process: _command_line(process) for process in found if not _has_ended(process)}
+    # One that is about to end has none any more.
+    return {process for process, line in lines.items() if line and not _KEPT.search(line)}
 
 
 def end_all_but(known: set[int]) -> list[str]:
@@ -62,4 +64,4 @@ def _command_line(process: int) -> str:
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
-        return str(process)
+        return ""

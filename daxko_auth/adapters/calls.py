@@ -13,7 +13,7 @@ from daxko_auth.model.origin import Addressed
 from daxko_auth.model.scope import ClientScope, ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT, BearerKind, bearer_for
-from daxko_auth.policy.source import TokenSource
+from daxko_auth.policy.source import TokenSource, check_source
 from daxko_auth.wire.member_login import Refusal, refusal_in
 from daxko_auth.wire.token_response import Answer, Answered
 
@@ -43,6 +43,7 @@ class Calls:
     """The calls to one Daxko client through one door."""
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool) -> None:
+        check_source(source)
         self.source = source
         self.origin = source.origin
         self.scope = ClientScope(scope)

@@ -60,7 +60,11 @@ class RequestsAuth(AuthBase):
             UntrustedOriginError: the URL is not of the source's origin. Nothing was sent.
             CredentialsError: the URL is the partner token endpoint, which takes no access token.
             TokenRequestError: no token is to be had. Nothing was sent.
+            TypeError: it is another library that asks.
         """
+        if not isinstance(r, requests.PreparedRequest):  # pyright: ignore[reportUnnecessaryIsInstance] - httpx calls what it is given
+            msg = f"RequestsAuth is for requests, and was called with a {type(r).__name__}; with httpx use DaxkoAuth"
+            raise TypeError(msg)
         self._calls.check(r.method or "", _Url.of(r.url))
         token = self._calls.source.token(self._calls.client_id)
         r.headers["Authorization"] = f"Bearer {token.reveal()}"

@@ -46,8 +46,13 @@ class AccessToken:
         """
         Whether the clock lets us use it at `now` (an aware datetime). Only Daxko knows if it is accepted.
 
-        `early_expiry` is the margin in seconds, at most a tenth of the token's life.
+        `early_expiry` is the margin in seconds, at most a tenth of the token's life; 0 is none.
+
+        Raises:
+            ValueError: `early_expiry` is below zero.
         """
+        if early_expiry < 0:
+            raise ValueError("early_expiry is a margin in seconds, at least 0")
         return now < self.expires_at - timedelta(seconds=early_expiry_of(self.expires_in, early_expiry))
 
     def reveal(self) -> str:

@@ -27,6 +27,12 @@ def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
         raise ValueError(msg)
 
 
+def _seconds(_: object, attribute: "Attribute[Any]", value: float) -> None:
+    if not _is_number(value) or not 0 <= value <= _LONGEST:
+        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds, from 0 to a month"
+        raise ValueError(msg)
+
+
 def _count(_: object, attribute: "Attribute[Any]", value: int) -> None:
     if type(value) is not int or value < 1:
         msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a whole number above zero"
@@ -47,8 +53,8 @@ class RenewalPolicy:
     renew_after: float = field(default=0.75, validator=_share)
     #: Largest share of its life by which a renewal is drawn earlier, so that processes do not renew together.
     jitter: float = field(default=0.05, validator=_share)
-    #: Margin before its end at which a token is given up, at most a tenth of its life.
-    early_expiry: float = field(default=EARLY_EXPIRY, validator=_positive)
+    #: Margin before its end at which a token is given up, at most a tenth of its life; 0 is none.
+    early_expiry: float = field(default=EARLY_EXPIRY, validator=_seconds)
     #: The longest that the token requests of one renewal take, with all attempts.
     deadline: float = field(default=30.0, validator=_positive)
     #: Token requests in one renewal, at most.

@@ -38,6 +38,13 @@ from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import DEFAULT_BASE_URL
 from daxko_auth.policy.account import Account
 from daxko_auth.policy.announcer import Announcer
+from daxko_auth.policy.arguments import (
+    unfit_clock,
+    unfit_concurrency,
+    unfit_on_event,
+    unfit_policy,
+    unfit_store,
+)
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
 from daxko_auth.policy.crew import Crew
 from daxko_auth.policy.flight import Flight
@@ -93,7 +100,7 @@ class TokenSource:
 
         Raises:
             CredentialsError: the base URL is not an https origin.
-            TypeError: `credentials` or `http` is something else.
+            TypeError: an argument is something else, or `on_event` is async.
         """
         given = unseen(base_url)
         del base_url  # see `unseen`
@@ -106,6 +113,10 @@ class TokenSource:
             kind = f"{type(http).__module__}.{type(http).__qualname__}"
             msg = f"http is an httpx.BaseTransport, not {kind}; pass one, such as httpx.HTTPTransport(proxy=...)"
             raise TypeError(msg)
+        unfit = unfit_store(store) or unfit_policy(policy) or unfit_on_event(on_event) or unfit_clock(clock)
+        if unfit is not None:
+            del store  # it may be a URL with a password in it
+            raise TypeError(unfit)
         self._credentials = credentials
         self._origin = origin_of(given)
         self._policy = policy or RenewalPolicy()
@@ -250,7 +261,11 @@ class TokenSource:
 
         Raises:
             CredentialsError: one of `scopes` is not the number of a Daxko client; nothing was sent.
+            ValueError: `concurrency` is no whole number above zero.
         """
+        unfit = unfit_concurrency(concurrency)
+        if unfit is not None:
+            raise ValueError(unfit)
         wanted = list(dict.fromkeys(map(ClientScope, scopes)))
         boarded: deque[tuple[ClientScope, Boarding]] = deque()
         outcomes: dict[ClientScope, AccessToken | TokenRequestError] = {}
@@ -453,3 +468,17 @@ def _token_in(outcome: Outcome) -> AccessToken:
         return outcome.token
     # A fresh one for each caller: a raised exception collects the tracebacks of whoever raises it.
     raise copy.copy(outcome)
+
+
+def check_source(source: object) -> None:
+    """
+    See that `source` is one.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(source, TokenSource):
+        kind = type(source).__name__
+        del source  # it may be a secret
+        msg = f"source is a TokenSource, not {kind}; make one: TokenSource(credentials)"
+        raise TypeError(msg)

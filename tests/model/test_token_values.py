@@ -56,6 +56,12 @@ def test_the_margin_and_the_time_zone_are_the_callers() -> None:
         TOKEN.usable_at(elsewhere.replace(tzinfo=None))
 
 
+def test_a_margin_below_zero_is_refused() -> None:
+    """It would call a token usable that has ended."""
+    with pytest.raises(ValueError, match="at least 0"):
+        TOKEN.usable_at(END, -1)
+
+
 def test_two_tokens_are_equal_when_scope_and_secret_are() -> None:
     """`reject` drops exactly the refused token, also one that came back from a store with another expiry."""
     assert AccessToken(SCOPE, Secret("canary"), END + timedelta(days=1), 1) == TOKEN

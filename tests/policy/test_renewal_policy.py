@@ -21,6 +21,7 @@ SHARES = {"renew_after": 0.75, "jitter": 0.05}
 WORDS = {
     **dict.fromkeys(SECONDS, "a number of seconds above zero, a month at most"),
     "attempts": "a whole number above zero",
+    "early_expiry": "a number of seconds, from 0 to a month",
 }
 WORDS |= dict.fromkeys(SHARES, "a share of a token's life, from 0 to 1")
 
@@ -45,9 +46,14 @@ def test_times_may_be_short_but_not_nothing(field: str) -> None:
     """Half a second is a time; none is a storm, and one without end, or of centuries, is a hang or an overflow."""
     for seconds in (0.5, 31 * 86_400):
         assert getattr(RenewalPolicy(**{field: seconds}), field) == seconds
-    for nothing in (0, 31 * 86_400 + 1, float("inf"), float("nan"), "1", True):
+    for nothing in (31 * 86_400 + 1, float("inf"), float("nan"), "1", True, *([] if field == "early_expiry" else [0])):
         with pytest.raises(ValueError, match=f"RenewalPolicy.{field}"):
             RenewalPolicy(**{field: nothing})  # type: ignore[arg-type]
+
+
+def test_no_margin_is_a_choice() -> None:
+    """Whoever knows both clocks may use a token to its last second."""
+    assert RenewalPolicy(early_expiry=0).early_expiry == 0
 
 
 def test_shares_run_from_nothing_to_all() -> None:
