@@ -157,11 +157,12 @@ def test_a_silent_token_endpoint_is_given_up_whatever_the_time_limit_of_the_call
 ) -> None:
     """The token request has a deadline of its own; httpx gives none to what an auth flow sends."""
     policy = RenewalPolicy(attempts=2, attempt_timeout=0.1)
-    sandbox.fail_next(2, "hang")
+    sandbox.fail_next(100, "hang")
     with TokenSource(credentials, sandbox.base_url, clock=clock, policy=policy) as source:
         with pytest.raises(TokenEndpointUnavailable, match="did not answer"):
             enter(world, "call", source, timeout)
         clock.pass_time(1)
+        sandbox.fail_no_more()
         # It answers now, in however long it takes.
         patient = evolve(policy, attempt_timeout=PATIENCE, deadline=PATIENCE)
         source._renewal = evolve(source._renewal, policy=patient)

@@ -491,7 +491,7 @@ def test_threads_do_not_mix_up_whose_answer_is_scrubbed(tmp_path: Path) -> None:
         asked.set()
         done.wait()
 
-    thread = threading.Thread(target=token_request)
+    thread = threading.Thread(target=token_request, daemon=True)
     config["before_record_request"](Request("GET", PEOPLE, b"", {}))
     thread.start()
     asked.wait()

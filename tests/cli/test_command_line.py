@@ -50,8 +50,11 @@ def started(*arguments: str) -> Iterator[tuple[dict[str, str], "subprocess.Popen
             assert [first for first, *_ in words] == ["export"] * 4
             yield dict(setting.split("=", 1) for _, setting in words), process
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            try:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+            finally:
+                process.kill()
 
 
 def test_the_sandbox_prints_settings_that_work_and_ends_with_ctrl_c() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from support import eventually
 from typer.testing import CliRunner
 
 from daxko_auth.cli import printing, request, token
@@ -364,9 +365,12 @@ def test_ctrl_c_is_clean(sandbox: Sandbox) -> None:
         text=True,
     )
     with process:
-        sandbox.wait_for_token_requests(1)
-        process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate()
+        try:
+            eventually(lambda: sandbox.token_requests() > 0 or process.poll() is not None)
+            process.send_signal(signal.SIGINT)
+            _, complaints = process.communicate()
+        finally:
+            process.kill()
 
     assert process.returncode == 130
     assert complaints.strip() == ""

@@ -105,7 +105,12 @@ class Stage:
             return http.request(method, url)
 
     def use(
-        self, source: TokenSource, do: Callable[[Any], Any], *, closed: bool = False, timeout: float = PATIENCE
+        self,
+        source: TokenSource,
+        do: Callable[[Any], Any],
+        *,
+        closed: bool = False,
+        timeout: float | httpx.Timeout = PATIENCE,
     ) -> object:
         """Do something with a `Daxko`, or the same, awaiting, with an `AsyncDaxko`; perhaps once it is closed."""
 
@@ -210,7 +215,7 @@ def without_threads(stage: Stage, name: str) -> None:
 
 def ask(stage: Stage, scope: int = 9999, base_url: str | None = None, **options: Any) -> object:
     """Ask once, with a source made for it."""
-    once = RenewalPolicy(attempts=1, **({"attempt_timeout": 0.05} if "http" in options else {}))
+    once = RenewalPolicy(attempts=1, attempt_timeout=PATIENCE, deadline=PATIENCE)
     return stage.token(stage.source(base_url, **{"policy": once, **options}), scope)
 
 
@@ -250,7 +255,7 @@ def sign_in(
     wrong: bool = False,
     source: TokenSource | None = None,
     closed: bool = False,
-    timeout: float = PATIENCE,
+    timeout: float | httpx.Timeout = PATIENCE,
 ) -> object:
     """Sign the member in."""
 
@@ -466,7 +471,9 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "Nobody listens": lambda stage: ask(stage, base_url="http://127.0.0.1:9"),
     "Something else listens": lambda stage: ask(stage, base_url=stage.served(saying(b"SSH-2.0-OpenSSH_9.6\r\n"))),
     "The transport runs out of time": lambda stage: ask(stage, http=FailingTransport(httpx.ReadTimeout("late"))),
-    "The transport never ends": lambda stage: ask(stage, http=StuckTransport(stage.over)),
+    "The transport never ends": lambda stage: ask(
+        stage, http=StuckTransport(stage.over), policy=RenewalPolicy(attempts=1, attempt_timeout=0.05)
+    ),
     "The store never ends": lambda stage: stage.token(
         stage.source(store=StuckStore(stage.over), policy=RenewalPolicy(deadline=0.1))
     ),
@@ -519,7 +526,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "Every access token is refused": sign_in_suspended,
     "The member login is not answered": lambda stage: (
         stage.sandbox.fail_next(1, "hang", where="member"),
-        sign_in(stage, timeout=0.2),
+        sign_in(stage, timeout=httpx.Timeout(None, read=0.1)),
     ),
     "The member login meets trouble": lambda stage: (
         stage.sandbox.fail_next(1, "status", status=503, retry_after=7, where="member"),

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from sandbox_calls import PARTNER, Caller
 from starlette.types import Message
+from support import eventually
 
 from daxko_auth import ApiCredentials, TokenSource
-from daxko_auth.sandbox import Arrival, Failure, Sandbox, app
+from daxko_auth.sandbox import Arrival, Failure, Sandbox, app, log
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 408, 429, 500, 503, 520, 599])
@@ -75,7 +76,9 @@ def test_a_hanging_request_is_logged_and_never_answered(caller: Caller) -> None:
     caller.sandbox.fail_next(1, "hang")
 
     with pytest.raises(httpx.ReadTimeout):
-        caller.http.post(PARTNER, timeout=0.1)
+        caller.http.post(PARTNER, timeout=httpx.Timeout(None, read=0.1))
+    # What was sent may arrive only now.
+    eventually(lambda: caller.sandbox.partner_endpoint().failures_to_come == 0)
     assert [(arrival.status, arrival.milliseconds) for arrival in caller.sandbox.log] == [(None, None)]
     assert caller.token().status_code == 200
 
@@ -123,17 +126,19 @@ def test_failures_to_come_can_be_called_off(caller: Caller) -> None:
     ("where", "path"), [("partner", PARTNER), ("member", "/v3/members/oauth2/token"), ("resource", "/v3/x")]
 )
 def test_answers_can_be_late(caller: Caller, monkeypatch: pytest.MonkeyPatch, where: str, path: str) -> None:
-    """It waits before it judges, for as long as it was told."""
+    """It waits before it judges, for as long as it was told, and the log says how long it took."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     monkeypatch.setattr(app, "asyncio", SimpleNamespace(sleep=sleep, CancelledError=asyncio.CancelledError))
+    monkeypatch.setattr(log, "time", SimpleNamespace(perf_counter=lambda: sum(waits)))
     caller.sandbox.set_latency(60, where=where)  # type: ignore[arg-type]
     caller.http.post(path)
 
     assert waits == [60]
+    assert caller.sandbox.log[0].milliseconds == 60_000
 
 
 def test_held_requests_line_up_and_go_on_together(caller: Caller) -> None:
