@@ -90,7 +90,7 @@ for _name in set(__all__) - {"events"}:
 
 
 # Hidden from type checkers, which would take every misspelt name for one of these.
-if not _typing.TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:  # pragma: no branch
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:

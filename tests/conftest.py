@@ -23,12 +23,14 @@ from leaks.hunt import Hunt
 from redis_server import RedisServer, redis_server
 from support import PATIENCE, Ask, Call, FakeClock, land_all
 
-from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, TokenSource, client
+from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, RenewalPolicy, TokenSource, client
 from daxko_auth.sandbox import Sandbox
 
 # A busy machine may take longer than a program under test would wait.
 for wait in (Sandbox.wait_for, Sandbox.wait_for_token_requests):
     wait.__kwdefaults__["timeout"] = PATIENCE
+for http in (httpx.Client, httpx.AsyncClient):
+    http.__init__.__kwdefaults__["timeout"] = httpx.Timeout(PATIENCE)  # type: ignore[misc]
 
 # Every run tries the same examples, so that a run that is red says something about the change at hand. New ones are
 # looked for with --hypothesis-profile=explore.
@@ -123,7 +125,8 @@ def credentials(sandbox: Sandbox) -> ApiCredentials:
 @pytest.fixture
 def source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> Iterator[TokenSource]:
     """Give a source on the test's own clock."""
-    with TokenSource(credentials, sandbox.base_url, clock=clock) as made:
+    policy = RenewalPolicy(attempt_timeout=PATIENCE)
+    with TokenSource(credentials, sandbox.base_url, clock=clock, policy=policy) as made:
         yield made
         land_all(made)
 
@@ -132,7 +135,9 @@ def source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> I
 def redis_of_all_tests() -> Iterator[RedisServer]:
     """Run a Redis for the whole session."""
     with redis_server() as server:
+        processes.shared.add(server.process.pid)
         yield server
+        processes.shared.clear()
 
 
 @pytest.fixture

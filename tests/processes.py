@@ -20,6 +20,9 @@ _TASKS: Final = Path("/proc/self/task")
 #: What multiprocessing keeps for the next use, and what ends by itself a moment after the process that it serves.
 _KEPT: Final = re.compile(r"from multiprocessing\.(resource_tracker|forkserver) import main")
 
+#: Servers of the whole session. One that a test asks for by name only starts in the middle of that test.
+shared: set[int] = set()
+
 
 def adopt_orphans() -> None:
     """Become the parent of every process that a child of this one leaves behind."""
@@ -36,7 +39,7 @@ def running() -> set[int]:
             found.update(map(int, (task / "children").read_text("ascii").split()))
     lines = {process: _command_line(process) for process in found if not _has_ended(process)}
     # One that is about to end has none any more.
-    return {process for process, line in lines.items() if line and not _KEPT.search(line)}
+    return {process for process, line in lines.items() if line and not _KEPT.search(line)} - shared
 
 
 def end_all_but(known: set[int]) -> list[str]:
