@@ -32,9 +32,8 @@ def redis_server(*, tls: bool = False) -> str:
 
 
 def _of_the_system(program: str) -> str | None:
-    # Where a virtual environment is active, its programs are on the PATH too.
-    own = Path(sys.executable).parent
-    places = [place for place in os.get_exec_path() if Path(place) != own]
+    # Where a virtual environment is active, its programs are on the PATH too; it need not be the one that runs the tests.
+    places = [place for place in os.get_exec_path() if not Path(place).with_name("pyvenv.cfg").exists()]
     return shutil.which(program, path=os.pathsep.join(places))
 
 
