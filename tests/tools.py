@@ -32,7 +32,7 @@ def redis_server(*, tls: bool = False) -> str:
 
 
 def _of_the_system(program: str) -> str | None:
-    # Where a virtual environment is active, its programs are on the PATH too; it need not be the one that runs the tests.
+    # Where a virtual environment is active, its programs are on the PATH too; it may be another than this one.
     places = [place for place in os.get_exec_path() if not Path(place).with_name("pyvenv.cfg").exists()]
     return shutil.which(program, path=os.pathsep.join(places))
 
