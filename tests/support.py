@@ -3,7 +3,6 @@ What tests share that is no fixture: a clock whose time they make pass, and a fe
 """
 
 import os
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -13,6 +12,8 @@ import anyio
 import httpx
 
 from daxko_auth import AccessToken, TokenSource
+from daxko_auth.policy.clock import Waitable
+from daxko_auth.policy.flight import Flight
 
 NOON = 1_800_000_000.0
 """Where the tests' wall clock starts: some day in 2027."""
@@ -37,7 +38,7 @@ class FakeClock:
         """Return seconds that never go back."""
         return self._monotonic
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: Waitable, seconds: float) -> bool:
         """Let the time pass at once."""
         self.waits.append(seconds)
         self.pass_time(seconds)
@@ -67,15 +68,28 @@ async def aeventually(condition: Callable[[], bool]) -> None:
 
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    while source._crew._at_work:
+    while source._workers.busy() or len(source._workers):
         time.sleep(0.0005)
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
     """Count the tasks that wait for a token of `scope`."""
-    slot = source._slots.get(scope)
-    flight = slot.flight if slot else None
-    return sum(map(len, flight._waiting.values())) if flight else 0
+    flight = flight_of(source, scope)
+    return sum(map(len, flight.landed._tasks.values())) if flight else 0
+
+
+def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
+    """Return the renewal of `scope` that is under way."""
+    slot = source._slots.table.young.get(scope)
+    return slot.current(source._process).next.get(source._process) if slot else None
+
+
+def told_all(source: TokenSource) -> None:
+    """Wait until all events that happened so far have been told."""
+    land_all(source)
+    workers = source._announce._workers
+    while workers.busy() or len(workers):
+        time.sleep(0.0005)
 
 
 def in_child(check: Callable[[], bool]) -> bool:

@@ -3,10 +3,18 @@ The one logger: `daxko_auth`. Silent until the program configures logging, as li
 """
 
 import logging
+from contextlib import suppress
 from typing import Final
 
 log: Final = logging.getLogger("daxko_auth")
 log.addHandler(logging.NullHandler())
+
+
+def warn(message: str, *args: object, level: int = logging.WARNING) -> None:
+    """Log; a filter or a handler of the program that fails costs the line, and nothing else."""
+    with suppress(Exception):
+        log.log(level, message, *args)
+
 
 #: Seconds in which a trouble that lasts is warned of once.
 WARNING_WINDOW: Final = 60.0

@@ -59,6 +59,14 @@ def unfit_concurrency(concurrency: object) -> str | None:
     return f"concurrency is a whole number of token requests at a time, at least 1, not {given}"
 
 
+def unfit_timeout(timeout: object) -> str | None:
+    """Return what is wrong with `timeout`, or None."""
+    if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0):
+        return None
+    given = "that" if isinstance(timeout, int | float) else _kind(timeout)
+    return f"timeout is a number of seconds, at least 0, or None for as long as it takes; not {given}"
+
+
 def _has(given: object, methods: Iterable[str]) -> bool:
     # A class has them too, but not for itself.
     return not isinstance(given, type) and all(callable(getattr(given, name, None)) for name in methods)

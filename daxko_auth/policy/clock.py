@@ -2,9 +2,20 @@
 Time, as an argument: the policy reads no clock and waits for no time but through this.
 """
 
-import threading
 import time
 from typing import Final, Protocol
+
+
+class Waitable(Protocol):
+    """Something that may be set: a `threading.Event`, for example."""
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+        ...
+
+    def wait(self, timeout: float, /) -> bool:
+        """Wait until it is, for at most `timeout` seconds; return whether it is."""
+        ...
 
 
 class Clock(Protocol):
@@ -18,7 +29,7 @@ class Clock(Protocol):
         """Seconds that never go back; on some systems they stand still while the machine sleeps."""
         ...
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: Waitable, seconds: float) -> bool:
         """Wait until `event` is set or `seconds` have passed; return whether it is set."""
         ...
 
@@ -30,7 +41,7 @@ class SystemClock:
     monotonic = staticmethod(time.monotonic)
 
     @staticmethod
-    def wait(event: threading.Event, seconds: float) -> bool:
+    def wait(event: Waitable, seconds: float) -> bool:
         """Wait in real time."""
         return event.wait(seconds)
 

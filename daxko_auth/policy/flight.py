@@ -1,100 +1,145 @@
 """
-One renewal under way, and everybody who waits for it.
+One renewal under way, and what comes of it: the single-flight of one scope.
 
-Threads wait for an event; tasks wait for an event that their own loop sets. Nobody leads, so
-whoever stops waiting harms nobody, and nobody waits for ever.
+What one process knows of a scope is a chain of states. A state never changes; a renewal that begins from it is its one
+successor, and a renewal that has ended leads on to the state that came of it. So each step is published whole, by one
+`dict.setdefault`, and nothing is locked: whoever comes in between, a signal handler too, reads one state or the next.
 """
 
-import threading
-from collections import deque
+import _thread
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import Final
 
-if TYPE_CHECKING:
-    import anyio
+from daxko_auth.model.errors import TokenRequestError
+from daxko_auth.model.token_key import TokenKey
+from daxko_auth.model.tokens import AccessToken
+from daxko_auth.policy.clock import Clock
+from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.policy.renewal_policy import RenewalPolicy
+from daxko_auth.policy.shared_result import SharedResult
 
-_Outcome = TypeVar("_Outcome")
+#: How a renewal ends.
+Outcome = HeldToken | TokenRequestError
+
+_NEVER: Final = float("-inf")
+# More than anybody brings back late; fewer than would be felt in memory.
+_PAST_KEPT: Final = 8
 
 
-class Flight(Generic[_Outcome]):
-    """An outcome that any number of threads and tasks, of any number of event loops, wait for."""
+class State:
+    """What is known of one scope between two renewals."""
 
-    def __init__(self, *, longest_wait: float, given_up: Callable[[], _Outcome]) -> None:
-        """Land with `given_up()` once somebody has waited `longest_wait` seconds."""
-        self._longest_wait: Final = longest_wait
-        self._given_up: Final = given_up
-        self._landed = threading.Event()
-        self._lock = threading.RLock()
-        self._outcome: _Outcome | None = None
-        # By event loop, in the order in which they came; a dict, so that whoever gives up is found at once.
-        self._waiting: dict[Any, dict[anyio.Event, None]] = {}
-        self._pilot: int | None = None
+    __slots__ = ("failed_at", "failure", "failures", "held", "next", "replaced")
+
+    def __init__(
+        self,
+        held: HeldToken | None = None,
+        replaced: HeldToken | None = None,
+        failure: TokenRequestError | None = None,
+        failures: int = 0,
+        failed_at: float = _NEVER,
+    ) -> None:
+        #: The token, usable or not.
+        self.held = held
+        #: The token before it.
+        self.replaced = replaced
+        #: Why the last renewal failed, how many failed in a row, and when the last one ended (monotonic).
+        self.failure = failure
+        self.failures = failures
+        self.failed_at = failed_at
+        #: By process (a child after a fork knows none of its parent's), the renewal that begins from here.
+        self.next: dict[object, Flight] = {}
+
+    def after(self, outcome: Outcome, clock: Clock) -> "State":
+        """Return the state that comes of a renewal that ended so."""
+        if isinstance(outcome, HeldToken):
+            return State(outcome, self.held or self.replaced)
+        if self.held is None or self.held.is_usable(clock):
+            return State(self.held, self.replaced, outcome, self.failures + 1, clock.monotonic())
+        return State(None, self.held, outcome, self.failures + 1, clock.monotonic())
+
+    def pause_ends(self, policy: RenewalPolicy, *, usable: bool) -> float:
+        """Return until when (monotonic) no renewal begins, with a usable token at hand or without."""
+        if self.failure is None:
+            return _NEVER
+        if usable:
+            return self.failed_at + policy.pause_while_usable(self.failure, self.failures)
+        return self.failed_at + policy.pause(self.failure)
+
+
+class Slot:
+    """One scope, and the newest of its states that anybody has seen."""
+
+    __slots__ = ("key", "past", "state", "unhelpful")
+
+    def __init__(self, key: TokenKey) -> None:
+        self.key = key
+        #: A hint: the chain goes on from here.
+        self.state = State()
+        #: The fingerprints of the last few tokens that were replaced or rejected; never taken from a store again.
+        self.past: dict[str, None] = {}
+        #: By endpoint, when (monotonic) a renewal last did not help there; None as long as all did.
+        self.unhelpful: dict[str, float] | None = None
+
+    def current(self, process: object) -> State:
+        """Return the newest state."""
+        state = self.state
+        while (flight := state.next.get(process)) is not None and (landed := flight.landed.get()) is not None:
+            self.state = state = landed
+        return state
+
+    def bury(self, token: AccessToken) -> None:
+        """Remember `token` as one of the past."""
+        # A store goes by the wall clock, which can be set back; to it, a token of the past may look alive.
+        self.past[token.fingerprint] = None
+        with suppress(RuntimeError):  # another thread has just buried one; it does the same
+            while len(self.past) > _PAST_KEPT:
+                self.past.pop(next(iter(self.past)), None)
+
+
+class Flight:
+    """One renewal, from the first who wanted it until the state that comes of it."""
+
+    __slots__ = ("_claim", "_end", "_renew", "is_sent", "is_submitted", "landed", "over", "slot", "state")
+
+    def __init__(
+        self, slot: Slot, state: State, renew: Callable[["Flight"], None], end: Callable[["Flight"], None]
+    ) -> None:
+        self.slot = slot
+        #: Where it began.
+        self.state = state
+        self._renew = renew
+        self._end = end
+        # Which thread flies it; claimed by `setdefault`.
+        self._claim: dict[str, tuple[int, object]] = {}
+        #: Set after the act, so that whoever finds it unset does it again.
+        self.is_submitted = False
+        #: Whether a token request of it may be on the wire.
+        self.is_sent = False
+        #: The state that came of it.
+        self.landed: SharedResult[State] = SharedResult()
+        #: Set once nothing of it runs any more.
+        self.over: SharedResult[bool] = SharedResult()
 
     @property
-    def has_landed(self) -> bool:
-        """Whether the outcome is known."""
-        return self._landed.is_set()
+    def is_claimed(self) -> bool:
+        """Whether a thread flies it, or has done so."""
+        return bool(self._claim)
 
-    def take_off(self) -> None:
-        """Say that the renewal runs in this thread, which must not wait for itself."""
-        self._pilot = threading.get_ident()
+    def is_flown_here(self) -> bool:
+        """Whether it is this thread that flies it, which must not wait for itself."""
+        return self._claim.get("", (0,))[0] == _thread.get_ident()
 
-    def land(self, outcome: _Outcome) -> None:
-        """Set the outcome and wake everybody. Only the first landing counts."""
-        with self._lock:
-            if self._landed.is_set():
-                return
-            self._outcome = outcome
-            self._landed.set()
-            waiting, self._waiting = self._waiting, {}
-        for loop, events in waiting.items():
-            # Never a call that waits for the loop: this may be the loop's own thread.
-            wake_soon = cast("Callable[..., object]", getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon)
-            with suppress(RuntimeError):  # the loop has ended, and its tasks with it
-                wake_soon(_wake_next, deque(events), wake_soon)
-
-    def join(self) -> _Outcome:
-        """Wait in this thread."""
-        if threading.get_ident() == self._pilot and not self._landed.is_set():
-            # A log handler or a store that asks for the token it is being asked for.
-            return self._given_up()
-        if not self._landed.wait(self._longest_wait):
-            self.land(self._given_up())
-        return cast("_Outcome", self._outcome)
-
-    async def ajoin(self) -> _Outcome:
-        """Wait in this task, under asyncio or trio."""
-        # Imported where a task waits: a program of threads never needs it.
-        import anyio  # noqa: PLC0415
-        from anyio.lowlevel import current_token  # noqa: PLC0415
-
-        event, loop = anyio.Event(), current_token().native_token
-        with self._lock:
-            if self._landed.is_set():
-                return cast("_Outcome", self._outcome)
-            self._waiting.setdefault(loop, {})[event] = None
+    def __call__(self) -> None:
+        """Fly it, unless somebody does already."""
+        me, is_complete = (_thread.get_ident(), object()), False
         try:
-            with anyio.move_on_after(self._longest_wait):
-                await event.wait()
+            if self._claim.setdefault("", me) is me:
+                self._renew(self)
+            is_complete = True
         finally:
-            self._leave(loop, event)
-        if not self._landed.is_set():
-            self.land(self._given_up())
-        return cast("_Outcome", self._outcome)
-
-    def _leave(self, loop: object, event: "anyio.Event") -> None:
-        # Or else a renewal that hangs keeps the events of all who gave up, and loops that have ended.
-        with self._lock:
-            events = self._waiting.get(loop, {})
-            events.pop(event, None)
-            if not events:
-                self._waiting.pop(loop, None)
-
-
-def _wake_next(events: "deque[anyio.Event]", wake_soon: Callable[..., object]) -> None:
-    # One task per turn of the loop. A thousand tasks woken together would all queue in the same
-    # connection pool at once, and httpx's pool scans its whole queue at each step.
-    events.popleft().set()
-    if events:
-        wake_soon(_wake_next, events, wake_soon)
+            if self._claim.get("") is me:
+                if not is_complete:
+                    self._end(self)
+                self.over.set(True)

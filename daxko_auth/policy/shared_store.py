@@ -2,12 +2,12 @@
 A store as renewals use it: whatever it raises costs a shared token, never a request.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from daxko_auth.model.events import StoreFailed
-from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.log import Seldom, warn
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.announcer import Announcer
@@ -33,8 +33,8 @@ class SharedStore:
         self._trouble = Seldom()
         self._rest_until = float("-inf")
 
-    def find(self, key: TokenKey, held: AccessToken | None, past: tuple[AccessToken, ...]) -> HeldToken | None:
-        """Return the token kept for `key` if it is usable, newer than the one held and none of the past."""
+    def find(self, key: TokenKey, held: AccessToken | None, past: Container[str]) -> HeldToken | None:
+        """Return the token kept for `key` if it is usable, newer than the one held and not of the past."""
         kept = self._attempt("read", key, lambda: self._store.read(key))
         try:
             return self._usable(key, kept, held, past)
@@ -64,21 +64,19 @@ class SharedStore:
                 # Also where the store has failed meanwhile: others wait until the turn is given back.
                 self._attempt("turn", key, lambda: turn.__exit__(None, None, None), at_rest=True)
 
-    def _usable(
-        self, key: TokenKey, kept: object, held: AccessToken | None, past: tuple[AccessToken, ...]
-    ) -> HeldToken | None:
+    def _usable(self, key: TokenKey, kept: object, held: AccessToken | None, past: Container[str]) -> HeldToken | None:
         if kept is None:
             return None
         if not isinstance(kept, AccessToken):
             raise TypeError
         if kept.scope != key.scope or kept == held:
             return None
-        if kept in past:
+        if kept.fingerprint in past:
             self.drop(key, kept)
             return None
         if held is not None and kept.expires_at <= held.expires_at:
             return None
-        found = HeldToken.of(kept, self._policy, wall=self._clock.wall(), monotonic=self._clock.monotonic())
+        found = HeldToken(kept, self._policy, wall=self._clock.wall(), monotonic=self._clock.monotonic())
         return found if found.is_usable(self._clock) else None
 
     def _attempt(
@@ -88,6 +86,8 @@ class SharedStore:
             return None
         try:
             return do()
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
             kind = type(error).__name__
         self._rest_until = self._clock.monotonic() + _REST
@@ -97,5 +97,5 @@ class SharedStore:
     def _tell(self, operation: str, key: TokenKey, kind: str) -> None:
         # Not the message: what a store says may hold its password.
         level = self._trouble.level(self._clock.monotonic())
-        log.log(level, "token store: %s failed (%s); tokens are asked for directly", operation, kind)
+        warn("token store: %s failed (%s); tokens are asked for directly", operation, kind, level=level)
         self._announce(StoreFailed(key.scope, operation, kind))

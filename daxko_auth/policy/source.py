@@ -1,20 +1,23 @@
 """
 Where access tokens come from: held while fresh, renewed behind the callers while stale.
 
-Brings together the slots (what is decided for one scope), the account (what is known for all) and
-the threads that renew. Nothing here knows HTTP, and reading a fresh token takes no lock.
+Brings together the slots (what is known of one scope), the account (what is known for all) and the threads that renew.
+Nothing here knows HTTP, and nothing takes a lock: a signal handler, a finalizer or Ctrl-C may come between any two
+steps, and what it leaves half done is done by whoever comes next.
 """
 
+import atexit
 import copy
-import threading
+import sys
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
 import httpx
-from attrs import evolve
 
 from daxko_auth.model.credentials import ApiCredentials, base_url_from_env
 from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
@@ -30,13 +33,14 @@ from daxko_auth.model.events import (
 )
 from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.half_made import also_half_made
-from daxko_auth.model.log import log
+from daxko_auth.model.log import warn
 from daxko_auth.model.origin import Origin, Unseen, unseen
 from daxko_auth.model.scope import ClientScope, ScopeLike
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import DEFAULT_BASE_URL
-from daxko_auth.policy.account import Account
+from daxko_auth.policy import unhelpful
+from daxko_auth.policy.account_state import AccountState
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.arguments import (
     unfit_clock,
@@ -44,25 +48,31 @@ from daxko_auth.policy.arguments import (
     unfit_on_event,
     unfit_policy,
     unfit_store,
+    unfit_timeout,
 )
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
-from daxko_auth.policy.crew import Crew
-from daxko_auth.policy.flight import Flight
+from daxko_auth.policy.flight import Flight, Outcome, Slot, State
 from daxko_auth.policy.held_token import HeldToken
-from daxko_auth.policy.renewal import Renewal
+from daxko_auth.policy.renewal import Renewal, closed_error
 from daxko_auth.policy.renewal_policy import RenewalPolicy
+from daxko_auth.policy.shared_result import SharedResult
 from daxko_auth.policy.shared_store import SharedStore
-from daxko_auth.policy.slot import Boarding, Outcome, Slot
+from daxko_auth.policy.slots import Slots
 from daxko_auth.policy.store import TokenStore
+from daxko_auth.policy.workers import MOST, Job, Workers
 from daxko_auth.wire.exchange import Exchange
 
 # True == 1 and 9999.0 == 9999 to a dict, but neither is the number of a Daxko client.
 _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
-# Renewals at once. Until Daxko has accepted the account, one: a wrong password is sent once, not
-# once for each scope.
-_AT_ONCE: Final = 16
-# How many spellings of scopes are remembered before the first look for those that nobody uses any more.
-_SWEEP_FROM: Final = 1_024
+# Seconds that the end of a source, or of the program, waits for a token that was asked for and that a store wants.
+_LAST_WAIT: Final = 1.0
+# Tokens that a store was not told to drop yet, at most. The next renewal sees to the others.
+_LONGEST_HOUSEKEEPING: Final = 1_000
+# Seconds by which a wait may overrun on a busy machine; by more, the process was frozen, and the wait says nothing.
+_OVERRUN: Final = 1.0
+
+#: What a caller finds: the token at hand, the failure at hand, or the renewal to wait for.
+_Found = HeldToken | TokenRequestError | Flight
 
 
 class TokenSource:
@@ -121,9 +131,10 @@ class TokenSource:
         self._origin = origin_of(given)
         self._policy = policy or RenewalPolicy()
         self._clock = clock
-        self._closing = threading.Event()
+        # Set once it is closed.
+        self._closing: SharedResult[bool] = SharedResult()
         self._announce = Announcer(on_event, clock)
-        self._account = Account(self._policy, clock)
+        self._account = AccountState(self._policy, clock)
         self._store = None if store is None else SharedStore(store, self._policy, clock, self._announce)
         self._renewal = Renewal(
             exchange=Exchange(credentials, self._origin, http),
@@ -134,13 +145,16 @@ class TokenSource:
             announce=self._announce,
             closing=self._closing,
         )
-        # One slot under every spelling of its scope that was used; one scope, one slot.
-        self._slots: dict[ScopeLike, Slot] = {}
-        self._sweep_at = _SWEEP_FROM
-        # Re-entrant: a signal handler or a finalizer may come in the middle of this.
-        self._lock = threading.RLock()
-        self._crew = Crew(1)
+        self._slots = Slots(self._new_slot, self._is_idle)
+        # A child after a fork has another, and so none of the renewals of its parent.
+        self._process = object()
+        # One token request at a time until Daxko has accepted the account: a wrong password is sent once, not once for
+        # each scope.
+        self._workers: Workers[Flight] = Workers("daxko-auth renewal")
+        self._housekeeping: Workers[Job] = Workers("daxko-auth store")
         reset_after_fork(self)
+        if store is not None:
+            _with_store.add(self)
 
     @property
     def origin(self) -> Origin:
@@ -152,30 +166,36 @@ class TokenSource:
         """The account it asks for."""
         return self._credentials
 
-    def token(self, scope: ScopeLike) -> AccessToken:
+    def token(self, scope: ScopeLike, *, timeout: float | None = None) -> AccessToken:
         """
         Return a token that is usable now, asking Daxko for one only if none is held.
 
-        Safe from any thread. Callers that arrive while a request is under way share its outcome,
-        including its failure.
+        Safe from any thread, and from a signal handler. Callers that arrive while a request is under way share its
+        outcome, including its failure.
+
+        Args:
+            scope: the Daxko client.
+            timeout: seconds that this caller waits at most; the request goes on for the others. By default, a caller
+                waits for its turn as long as it takes, and then for at most twice the policy's deadline.
 
         Raises:
             TokenRequestError: no token is to be had, and one of its kinds says why.
             CredentialsError: `scope` is not the number of a Daxko client.
         """
-        held = self._fresh(scope)
-        if held is not None:
-            return held.token
-        outcome = self._board(scope)
-        return _token_in(outcome.join() if isinstance(outcome, Flight) else outcome)
+        # As in `_fresh`, whose call would be a quarter of all the time that this takes.
+        slot = self._slots.table.young.get(scope) if type(scope) in _SCOPE_TYPES else None
+        if slot is not None and (held := slot.state.held) is not None:
+            clock = self._clock
+            if clock.wall() < held.stale_at_wall and clock.monotonic() < held.stale_at_monotonic:
+                return held.token
+        return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
 
-    async def atoken(self, scope: ScopeLike) -> AccessToken:
+    async def atoken(self, scope: ScopeLike, *, timeout: float | None = None) -> AccessToken:  # noqa: ASYNC109 - as `token`
         """Return the same as `token`, awaiting the same request, under asyncio or trio."""
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        outcome = self._board(scope)
-        return _token_in(await outcome.ajoin() if isinstance(outcome, Flight) else outcome)
+        return _token_in(await self._ajoin(self._find(self._slot_of(scope)), timeout))
 
     def reject(self, token: AccessToken) -> None:
         """
@@ -188,70 +208,96 @@ class TokenSource:
             del token  # it may be the bare string, which a traceback must not show
             msg = f"reject takes the AccessToken that token() returned, not {kind}; pass that"
             raise TypeError(msg)
-        if self._closing.is_set():
-            return
-        with self._lock:
-            slot = self._slot_of(token.scope)
-            slot.drop(token)
-        self._rejected(slot, token)
+        if not self._closing.is_set():
+            self._reject(self._slot_of(token.scope), token)
 
-    def replacement_for(self, token: AccessToken) -> AccessToken | None:
+    def replacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """
         After a 401 to `token`: return the token to replay the call with, or None to hand the 401 over.
 
-        For adapters to other HTTP libraries. Tell `replacement_refused` if the replay gets a 401 too.
+        For adapters to other HTTP libraries. `method` and `path` are those of the call: where a renewal did not help,
+        the next is not tried for a while. Tell `replacement_refused` if the replay gets a 401 too.
 
         Raises:
             TokenRequestError: no other token is to be had.
         """
-        boarding = self._board_after_401(token)
-        if boarding is None:
-            return None
-        return self._replacement(token, boarding.join() if isinstance(boarding, Flight) else boarding)
+        found = self._find_after_401(token, method, path)
+        return None if found is None else self._replacement(token, self._join(found, None))
 
-    async def areplacement_for(self, token: AccessToken) -> AccessToken | None:
+    async def areplacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
-        boarding = self._board_after_401(token)
-        if boarding is None:
-            return None
-        return self._replacement(token, await boarding.ajoin() if isinstance(boarding, Flight) else boarding)
+        found = self._find_after_401(token, method, path)
+        return None if found is None else self._replacement(token, await self._ajoin(found, None))
 
-    def replacement_refused(self, token: AccessToken) -> None:
+    def replacement_refused(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
         """
-        After a 401 to a replay: for a while, hand over 401s of this scope without renewing.
+        After a 401 to a replay with `token`: return whether the token was fresh, so that the endpoint itself says no.
 
-        The account may be suspended, or the endpoint says 401 for "not allowed"; asking for more
-        tokens would be a storm.
-        """
-        if self._closing.is_set():
-            return
-        with self._lock:
-            began = self._slot_of(token.scope).hold(token)
-        self._announce(ReplacementRefused(token.scope, token.fingerprint))
-        if not began:
-            return
-        log.warning(
-            "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
-            "the account may use this endpoint",
-            token.scope,
-            self._origin.base_url,
-            token.fingerprint,
-            self._policy.hold,
-        )
-
-    def refused_without_replay(self, token: AccessToken) -> bool:
-        """
-        After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
-
-        At most once per hold, because without a replay nobody learns whether a new token helps.
+        If it was, the 401s of this method and path are handed over for a while (`RenewalPolicy.hold`) without a
+        renewal: asking for more tokens would be a storm. If it was not, it is dropped, and the next call has a new one.
         """
         if self._closing.is_set():
             return False
-        with self._lock:
-            slot = self._slot_of(token.scope)
-            dropped = slot.drop_without_replay(token)
-        self._rejected(slot, token)
-        return dropped
+        slot = self._slot_of(token.scope)
+        self._announce(ReplacementRefused(token.scope, token.fingerprint))
+        state, now, hold = slot.current(self._process), self._clock.monotonic(), self._policy.hold
+        held, replaced = state.held, state.replaced
+        if held is None or held.token != token:
+            return False
+        rejected_at = None if replaced is None else replaced.rejected_at
+        # It was at hand long before the call, or under way already when the first was refused, and may have been taken
+        # back together with it: nothing was renewed that could have helped.
+        if now - held.asked_at > hold or (rejected_at is not None and held.asked_at < rejected_at):
+            self._reject(slot, token)
+            return False
+        endpoint = unhelpful.endpoint_of(method, path)
+        if not unhelpful.holds(slot, endpoint, now, hold):
+            warn(
+                "%s: %s refused the fresh token %s too (%s); for %g s its 401s there are handed over without a "
+                "renewal. Check that the account may use this endpoint",
+                token.scope,
+                self._origin.base_url,
+                token.fingerprint,
+                endpoint.strip() or "an unnamed endpoint",
+                hold,
+            )
+        unhelpful.note(slot, endpoint, now)
+        return True
+
+    def refused_without_replay(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
+        """
+        After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
+
+        At most once per `RenewalPolicy.hold` for this method and path, because without a replay nobody learns whether
+        a new token helps.
+        """
+        if self._closing.is_set():
+            return False
+        slot = self._slot_of(token.scope)
+        held, now, hold = slot.current(self._process).held, self._clock.monotonic(), self._policy.hold
+        endpoint = unhelpful.endpoint_of(method, path)
+        unreplayed = f"not replayed: {endpoint}"
+        if held is not None and held.token == token and held.rejected_at is None:
+            if unhelpful.is_at_ceiling(slot, now, hold) or any(
+                unhelpful.holds(slot, each, now, hold) for each in (endpoint, unreplayed)
+            ):
+                self._announce(TokenRejected(token.scope, token.fingerprint))
+                return False
+            unhelpful.note(slot, unreplayed, now)
+        self._reject(slot, token)
+        return True
+
+    def doubt(self, token: AccessToken) -> None:
+        """
+        After a call whose answer could not be seen: count `token` as stale, so that the next call renews it behind it.
+
+        For adapters, where the program's own code came between. A token that is as good as new is not doubted.
+        """
+        if self._closing.is_set():
+            return
+        held = self._slot_of(token.scope).current(self._process).held
+        if held is not None and held.token == token and self._clock.monotonic() - held.asked_at > self._policy.hold:
+            held.doubt()
 
     def warm(
         self, scopes: Iterable[ScopeLike], *, concurrency: int = 8
@@ -267,32 +313,44 @@ class TokenSource:
         if unfit is not None:
             raise ValueError(unfit)
         wanted = list(dict.fromkeys(map(ClientScope, scopes)))
-        boarded: deque[tuple[ClientScope, Boarding]] = deque()
+        under_way: deque[tuple[ClientScope, _Found]] = deque()
         outcomes: dict[ClientScope, AccessToken | TokenRequestError] = {}
 
         def settle_oldest() -> None:
-            scope, boarding = boarded.popleft()
-            outcome = boarding.join() if isinstance(boarding, Flight) else boarding
+            scope, found = under_way.popleft()
+            outcome = self._join(found, None)
             outcomes[scope] = outcome.token if isinstance(outcome, HeldToken) else copy.copy(outcome)
 
         for scope in wanted:
-            if len(boarded) >= concurrency:
+            if len(under_way) >= concurrency:
                 settle_oldest()
-            boarded.append((scope, self._closed(scope) or self._board(scope)))
-        while boarded:
+            try:
+                found = self._find(self._slot_of(scope))
+            except TokenRequestError as closed:
+                found = closed
+            if isinstance(found, Flight):
+                self._see_to(found)
+            under_way.append((scope, found))
+        while under_way:
             settle_oldest()
         return outcomes
 
     def close(self) -> None:
-        """Stop: waiting callers get an error at once, later ones too. No token is kept in memory."""
-        self._closing.set()
-        with self._lock:
-            slots = set(self._slots.values())
-            self._slots.clear()
-        for slot in slots:
-            flight = slot.clear()
-            if flight is not None:
-                flight.land(_closed_error(slot.key.scope))
+        """
+        Stop: nothing more is sent, and whoever waits, or asks later, gets an error. No token is kept in memory.
+
+        Waits, for a second at most, until all events were told, and for a token that was asked for already if a store
+        wants it. On a running event loop it does not wait; there, await `aclose`.
+        """
+        ends = self._close()
+        if not _is_on_event_loop():
+            _wait_for(ends)
+
+    async def aclose(self) -> None:
+        """Stop as `close` does, awaiting."""
+        until = time.monotonic() + _LAST_WAIT
+        for end in self._close():
+            await end.await_(max(0.0, until - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
@@ -302,16 +360,20 @@ class TokenSource:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
     def after_fork_in_child(self) -> None:
-        """Keep the tokens; the locks and flights belong to threads of the parent."""
-        self._lock = threading.RLock()
-        self._crew = Crew(1)
-        closing = threading.Event()
-        if self._closing.is_set():
-            closing.set()
-        self._closing, self._renewal = closing, evolve(self._renewal, closing=closing)
-        for slot in self._slots.values():
-            slot.after_fork_in_child()
+        """Keep the tokens; the renewals and the threads are the parent's."""
+        self._process = object()
+        self._workers = Workers("daxko-auth renewal")
+        self._housekeeping = Workers("daxko-auth store")
+        self._announce.after_fork_in_child()
 
     def __reduce__(self) -> NoReturn:
         msg = (
@@ -326,110 +388,277 @@ class TokenSource:
 
     def _fresh(self, scope: ScopeLike) -> HeldToken | None:
         """Return the token held if nothing needs to be done; what nearly every call comes to."""
-        slot = self._slots.get(scope) if type(scope) in _SCOPE_TYPES else None
-        held = None if slot is None else slot.held
-        if held is None:
+        slot = self._slots.table.young.get(scope) if type(scope) in _SCOPE_TYPES else None
+        held = None if slot is None else slot.state.held
+        return held if held is not None and held.is_fresh(self._clock) else None
+
+    def _slot_of(self, scope: ScopeLike) -> Slot:
+        table, known = self._slots.table, type(scope) in _SCOPE_TYPES
+        slot = table.young.get(scope) if known and not table.next else None
+        if slot is None:
+            parsed = ClientScope(scope)
+            slot = self._slots.find(scope if known else parsed, parsed)
+        if self._closing.is_set():
+            self._slots.clear()
+            raise closed_error(slot.key.scope)
+        return slot
+
+    def _new_slot(self, scope: ClientScope) -> Slot:
+        return Slot(TokenKey(self._origin.base_url, self._credentials, scope))
+
+    def _is_idle(self, slot: Slot) -> bool:
+        """Whether nothing would be lost with it: no usable token, no renewal, nothing that it remembers."""
+        state, now = slot.current(self._process), self._clock.monotonic()
+        return not (
+            (state.held is not None and state.held.is_usable(self._clock))
+            or self._process in state.next
+            or now < state.pause_ends(self._policy, usable=False)
+            or any(now < at + self._policy.hold for at in (slot.unhelpful or {}).copy().values())
+        )
+
+    def _find(self, slot: Slot) -> _Found:
+        """Return what a caller gets now; begin a renewal if one is due."""
+        state = slot.current(self._process)
+        held, scope = state.held, slot.key.scope
+        if held is not None and held.is_usable(self._clock):
+            if not held.is_fresh(self._clock):
+                self._renew_behind(slot, state)
+                self._announce(StaleTokenServed(scope, held.token.fingerprint))
+            return held
+        flight = state.next.get(self._process)
+        if flight is None:
+            if state.failure is not None and self._clock.monotonic() < state.pause_ends(self._policy, usable=False):
+                return state.failure
+            failure = self._failure_for(scope)
+            if failure is not None:
+                return failure
+            flight = state.next.setdefault(self._process, Flight(slot, state, self._renew, self._end))
+        self._announce(RenewalJoined(scope))
+        return flight
+
+    def _renew_behind(self, slot: Slot, state: State) -> None:
+        flight = state.next.get(self._process)
+        if flight is None:
+            too_early = self._clock.monotonic() < state.pause_ends(self._policy, usable=True)
+            if too_early or self._failure_for(slot.key.scope) is not None:
+                return
+            flight = state.next.setdefault(self._process, Flight(slot, state, self._renew, self._end))
+        if not flight.is_submitted:
+            # Where no thread can be had, it waits until somebody needs it.
+            flight.is_submitted = self._workers.submit(flight)
+        elif not flight.is_claimed:
+            self._workers.start()
+
+    def _failure_for(self, scope: ClientScope) -> TokenRequestError | None:
+        return None if self._account.is_passing(scope) else self._account.failure_for(scope)
+
+    def _find_after_401(self, token: AccessToken, method: str, path: str) -> _Found | None:
+        slot = self._slot_of(token.scope)
+        state, now, hold = slot.current(self._process), self._clock.monotonic(), self._policy.hold
+        held, replaced = state.held, state.replaced
+        if held is not None and held.token != token and held.is_usable(self._clock):
+            # A late 401: the successor is here already.
+            if replaced is not None and replaced.token == token:
+                replaced.reject(now)
+            self._announce(TokenRejected(token.scope, token.fingerprint))
+            return held
+        endpoint = unhelpful.endpoint_of(method, path)
+        if unhelpful.holds(slot, endpoint, now, hold) or unhelpful.is_at_ceiling(slot, now, hold):
+            self._announce(TokenRejected(token.scope, token.fingerprint))
             return None
-        # As in HeldToken.is_fresh, whose call would be a tenth of all the time that this takes.
-        clock = self._clock
-        fresh = clock.wall() < held.stale_at_wall and clock.monotonic() < held.stale_at_monotonic
-        return held if fresh else None
-
-    def _board(self, scope: ScopeLike) -> Boarding:
-        # Under the lock as well, so that no sweep comes between finding a slot and using it.
-        with self._lock:
-            slot = self._slot_of(scope)
-            boarding = slot.board(self._launch)
-        if isinstance(boarding, Flight):
-            self._announce(RenewalJoined(slot.key.scope))
-        elif isinstance(boarding, HeldToken) and not boarding.is_fresh(self._clock):
-            self._announce(StaleTokenServed(slot.key.scope, boarding.token.fingerprint))
-        return boarding
-
-    def _board_after_401(self, token: AccessToken) -> Boarding | None:
-        with self._lock:
-            boarding = self._slot_of(token.scope).board_after_401(token, self._launch)
-        self._announce(TokenRejected(token.scope, token.fingerprint))
-        if isinstance(boarding, Flight):
-            self._announce(RenewalJoined(token.scope))
-        return boarding
+        self._reject(slot, token)
+        return self._find(slot)
 
     def _replacement(self, token: AccessToken, outcome: Outcome) -> AccessToken:
         replacement = _token_in(outcome)
         self._announce(CallReplayed(token.scope, token.fingerprint, replacement.fingerprint))
         return replacement
 
-    def _rejected(self, slot: Slot, token: AccessToken) -> None:
+    def _reject(self, slot: Slot, token: AccessToken) -> None:
+        held = slot.current(self._process).held
+        slot.bury(token)
+        if held is not None and held.token == token:
+            held.reject(self._clock.monotonic())
         self._announce(TokenRejected(token.scope, token.fingerprint))
-        store = self._store
-        if store is not None:
-            # For everybody who shares the store. If no thread can be had, the next renewal does it.
-            with suppress(RuntimeError):
-                self._crew.run(lambda: store.drop(slot.key, token))
+        if self._store is not None and len(self._housekeeping) < _LONGEST_HOUSEKEEPING:
+            # For everybody who shares the store. Where no thread can be had, the next renewal does it.
+            self._housekeeping.submit(partial(self._store.drop, slot.key, token))
 
-    def _slot_of(self, scope: ScopeLike) -> Slot:
-        """Return the slot of `scope`; called under the lock."""
-        slot = self._slots.get(scope) if type(scope) in _SCOPE_TYPES else None
-        if slot is None:
-            parsed = ClientScope(scope)
-            closed = self._closed(parsed)
-            if closed is not None:
-                raise closed
-            if len(self._slots) >= self._sweep_at:
-                self._sweep()
-            slot = self._slots.get(parsed)
-            if slot is None:
-                key = TokenKey(self._origin.base_url, self._credentials, parsed)
-                slot = self._slots[parsed] = Slot(key, self._policy, self._clock)
-            self._slots[scope] = slot
-        return slot
+    def _see_to(self, flight: Flight) -> None:
+        """See that somebody flies it."""
+        if flight.is_claimed:
+            return
+        if self._workers.is_current_thread():
+            # A job of these threads asks for it, a store or a log handler: it must not wait for its own end.
+            flight()
+        elif not flight.is_submitted:
+            if self._workers.submit(flight):
+                flight.is_submitted = True
+            else:
+                flight()  # in the caller's thread: no other can be had
+        elif not self._workers.start():
+            flight()
 
-    def _sweep(self) -> None:
-        """Forget scopes that nobody has asked for since their token died. Done at each doubling, it costs little."""
-        self._slots = {scope: slot for scope, slot in self._slots.items() if not slot.is_idle()}
-        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._slots))
+    def _join(self, found: _Found, timeout: float | None) -> Outcome:
+        """Return the outcome; wait for it in this thread."""
+        unfit = unfit_timeout(timeout)
+        if unfit is not None:
+            raise ValueError(unfit)
+        if not isinstance(found, Flight):
+            return found
+        until = None if timeout is None else time.monotonic() + timeout
+        while (landed := self._landed(found)) is None:
+            wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
+            if wait.is_over:
+                return wait.error
+            wait.ended(is_set=found.landed.wait(wait.seconds))
+        return landed
 
-    def _launch(self, slot: Slot) -> Flight[Outcome] | TokenRequestError:
-        """Start a renewal, or return why not. Called under the slot's lock, so that it cannot land unseen."""
-        scope, held, past = slot.key.scope, slot.held, slot.past
-        not_now = self._closed(scope)
-        if not_now is None and not self._account.is_passing():
-            not_now = self._account.failure_for(scope)
-        if not_now is not None:
-            return not_now
-        # A store may take its time before the first request; after that, whoever waits is told.
-        flight = Flight[Outcome](longest_wait=2 * self._policy.deadline, given_up=lambda: _given_up_error(scope))
+    async def _ajoin(self, found: _Found, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as `_join`
+        """Return the outcome; wait for it in this task."""
+        unfit = unfit_timeout(timeout)
+        if unfit is not None:
+            raise ValueError(unfit)
+        if not isinstance(found, Flight):
+            return found
+        until = None if timeout is None else time.monotonic() + timeout
+        while (landed := self._landed(found)) is None:
+            wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
+            if wait.is_over:
+                return wait.error
+            wait.ended(is_set=await found.landed.await_(wait.seconds))
+        return landed
 
-        def renew() -> None:
-            flight.take_off()
-            outcome = self._renewal.run(slot.key, held=held.token if held else None, past=past)
-            if self._account.is_accepted(outcome):
-                self._crew.grow(_AT_ONCE)
-            unnoticed = slot.settle(flight, outcome)
-            if self._closing.is_set():
-                slot.clear()
-            flight.land(outcome)
-            if unnoticed:
-                log.warning("%s; the token held is used on for now", outcome)
-            self._announce(
-                TokenRenewed(scope, outcome.token.fingerprint, outcome.token.expires_at)
-                if isinstance(outcome, HeldToken)
-                else RenewalFailed(scope, outcome, unnoticed)
-            )
+    def _landed(self, flight: Flight) -> Outcome | None:
+        self._see_to(flight)
+        state = flight.landed.get()
+        return None if state is None else state.failure or state.held
 
-        try:
-            self._crew.run(renew)
-        except RuntimeError:
-            return TokenEndpointUnavailable(
-                f"no access token for {scope}: no thread can be started to ask for it. Raise the limit on threads; or "
-                "ask earlier, if Python is shutting down",
-                scope=scope.wire,
-                retryable=True,
-            )
-        return flight
+    def _renew(self, flight: Flight) -> None:
+        """Renew, on a thread of the workers or, where none can be had, of a caller."""
+        slot, outcome = flight.slot, self._renewal.run(flight)
+        state = flight.state.after(outcome, self._clock)
+        if flight.state.held is not None and flight.state.held is not state.held:
+            slot.bury(flight.state.held.token)
+        if not flight.landed.set(state) and isinstance(outcome, HeldToken):
+            self._keep_late(slot, outcome)
+        self._workers.size = MOST if self._account.is_accepted else 1
+        for _ in range(min(len(self._workers), MOST)):
+            self._workers.start()
+        if isinstance(outcome, HeldToken):
+            self._announce(TokenRenewed(slot.key.scope, outcome.token.fingerprint, outcome.token.expires_at))
+            return
+        unnoticed = state.held is not None
+        self._announce(RenewalFailed(slot.key.scope, outcome, unnoticed))
+        if unnoticed:
+            warn("%s; the token held is used on for now", outcome)
 
-    def _closed(self, scope: ClientScope) -> TokenRequestError | None:
-        return _closed_error(scope) if self._closing.is_set() else None
+    def _keep_late(self, slot: Slot, outcome: HeldToken) -> None:
+        """Take in the token of a renewal that was given up, if nobody has another."""
+        state = slot.current(self._process)
+        if self._closing.is_set() or (state.held is not None and state.held.is_usable(self._clock)):
+            return
+        late = Flight(slot, state, self._renew, self._end)
+        late.landed.set(state.after(outcome, self._clock))
+        state.next.setdefault(self._process, late)
+
+    def _end(self, flight: Flight) -> None:
+        """Whatever came in between, let everybody go who waits; if all went well, they are gone."""
+        scope, began = flight.slot.key.scope, flight.state
+        interrupted = TokenRequestError(
+            f"no access token for {scope}: the renewal was interrupted. Ask again", scope=scope.wire, retryable=True
+        )
+        flight.landed.set(State(began.held, began.replaced, interrupted))
+
+    def _close(self) -> list[SharedResult[bool]]:
+        """Stop; return what is worth waiting for."""
+        self._closing.set(True)
+        sent: list[SharedResult[bool]] = []
+        for slot in self._slots.all():
+            flight = slot.current(self._process).next.get(self._process)
+            if flight is not None:
+                flight.landed.set(State(failure=closed_error(slot.key.scope)))
+                if flight.is_sent and self._store is not None:
+                    sent.append(flight.over)
+        self._slots.clear()
+        return [*sent, self._announce.end()]
+
+    def _sent(self) -> list[SharedResult[bool]]:
+        return [flight.over for _, flight in self._workers.busy() if flight.is_sent]
+
+
+class _Wait:
+    """One turn of waiting for a renewal, and what follows if it was in vain."""
+
+    def __init__(
+        self, flight: Flight, workers: Workers[Flight], clock: Clock, *, longest: float, until: float | None
+    ) -> None:
+        self._flight = flight
+        self._clock = clock
+        self._workers = workers
+        # What is under way before and after a whole turn does not end in time.
+        self._busy = workers.busy()
+        self._is_claimed = flight.is_claimed
+        self._began = time.monotonic()
+        left = longest if until is None else until - self._began
+        self._is_whole = longest <= left
+        self.seconds = max(0.0, min(longest, left))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is in vain to wait."""
+        return self._flight.is_flown_here() or self.seconds <= 0
+
+    @property
+    def error(self) -> TokenRequestError:
+        """Why it is."""
+        scope = self._flight.slot.key.scope
+        if self._flight.is_flown_here():
+            return _given_up_error(scope)
+        where = "its request is under way" if self._is_claimed else "it stands in a queue, behind those of other scopes"
+        return TokenEndpointUnavailable(
+            f"no access token for {scope} within the timeout of this call: {where}, and goes on. Ask again, or allow "
+            "more time",
+            scope=scope.wire,
+            retryable=True,
+        )
+
+    def ended(self, *, is_set: bool) -> None:
+        """If it was in vain, and the process was not frozen meanwhile, let nobody wait any more for what is stuck."""
+        if is_set or not self._is_whole or time.monotonic() - self._began > self.seconds + _OVERRUN:
+            return
+        stuck = self._workers.abandon(self._busy)
+        if self._is_claimed and self._flight not in stuck:
+            stuck.append(self._flight)
+        for flight in stuck:
+            error = _given_up_error(flight.slot.key.scope)
+            flight.landed.set(flight.state.after(error, self._clock))
+
+
+# Sources whose last token somebody else may want.
+_with_store: "weakref.WeakSet[TokenSource]" = weakref.WeakSet()
+
+
+@atexit.register
+def _wait_at_exit() -> None:
+    """Let a token that was asked for reach the store: a program that is started each minute must not ask each time."""
+    _wait_for([end for source in list(_with_store) for end in source._sent()])  # noqa: SLF001 - its own module
+
+
+def _wait_for(ends: Iterable[SharedResult[bool]]) -> None:
+    until = time.monotonic() + _LAST_WAIT
+    for end in ends:
+        end.wait(max(0.0, until - time.monotonic()))
+
+
+def _is_on_event_loop() -> bool:
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return True
+    try:
+        return asyncio is not None and bool(asyncio.get_running_loop())
+    except RuntimeError:
+        return False
 
 
 def origin_of(base_url: str | Unseen) -> Origin:
@@ -445,13 +674,6 @@ def origin_of(base_url: str | Unseen) -> Origin:
         return Origin.of(given)
     from_env = unseen(base_url_from_env())
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
-
-
-def _closed_error(scope: ClientScope) -> TokenRequestError:
-    return TokenRequestError(
-        f"no access token for {scope}: its TokenSource is closed; keep it open for as long as it is used",
-        scope=scope.wire,
-    )
 
 
 def _given_up_error(scope: ClientScope) -> TokenRequestError:

@@ -1,0 +1,47 @@
+"""
+Where renewals did not help: endpoints that refuse a fresh token, too.
+
+An endpoint may say 401 for "not allowed", and an account may be suspended. Asking for more tokens would be a storm.
+"""
+
+import re
+from typing import Final
+
+from daxko_auth.policy.flight import Slot
+
+#: Renewals of one scope that did not help, after which no endpoint of it gets another.
+CEILING: Final = 4
+
+# Segments of a path that are numbers or UUIDs: `/v3/members/17` and `/v3/members/18` are one endpoint.
+_NUMBERED: Final = re.compile(
+    r"(?<=/)([0-9]+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=/|\Z)", re.ASCII | re.IGNORECASE
+)
+# Of a longer path, the beginning stands for all.
+_LONGEST_PATH: Final = 500
+
+
+def endpoint_of(method: str, path: str) -> str:
+    """Return what the calls of one method to one kind of path have in common."""
+    return f"{method.upper()} {_NUMBERED.sub('*', path[:_LONGEST_PATH])}"
+
+
+def note(slot: Slot, endpoint: str, now: float) -> None:
+    """Remember that a renewal did not help at `endpoint`; `now` is monotonic."""
+    if slot.unhelpful is None:
+        slot.unhelpful = {}
+    slot.unhelpful[endpoint] = now
+
+
+def holds(slot: Slot, endpoint: str, now: float, hold: float) -> bool:
+    """Whether a renewal did not help at `endpoint` within the last `hold` seconds."""
+    return now < (slot.unhelpful or {}).get(endpoint, float("-inf")) + hold
+
+
+def is_at_ceiling(slot: Slot, now: float, hold: float) -> bool:
+    """Whether so many did not help in that time, wherever it was, that none is tried."""
+    if slot.unhelpful is None:
+        return False
+    live = {endpoint: at for endpoint, at in slot.unhelpful.copy().items() if now < at + hold}
+    if not live:
+        slot.unhelpful = None
+    return len(live) >= CEILING
