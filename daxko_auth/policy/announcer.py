@@ -10,8 +10,8 @@ from typing import Final
 
 from daxko_auth.model.events import Event
 from daxko_auth.model.log import Seldom, warn
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.policy.clock import Clock
-from daxko_auth.policy.shared_result import SharedResult
 from daxko_auth.policy.workers import Workers
 
 #: Events that wait to be told, at most; more are no use to anybody, and memory ends.

@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import Final
 
 from daxko_auth.model.errors import TokenRequestError
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
-from daxko_auth.policy.shared_result import SharedResult
 
 #: How a renewal ends.
 Outcome = HeldToken | TokenRequestError

@@ -12,6 +12,7 @@ from attrs import frozen
 from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
 from daxko_auth.model.events import Event, TokenRequested
 from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import PARTNER_TOKEN_ENDPOINT
@@ -20,7 +21,6 @@ from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.flight import Flight, Outcome
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
-from daxko_auth.policy.shared_result import SharedResult
 from daxko_auth.policy.shared_store import SharedStore
 
 # Seconds by which a request that has a limit of time may overrun it on a busy machine. One that overruns it by more was

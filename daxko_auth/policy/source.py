@@ -36,6 +36,7 @@ from daxko_auth.model.half_made import also_half_made
 from daxko_auth.model.log import warn
 from daxko_auth.model.origin import Origin, Unseen, unseen
 from daxko_auth.model.scope import ClientScope, ScopeLike
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import DEFAULT_BASE_URL
@@ -55,7 +56,6 @@ from daxko_auth.policy.flight import Flight, Outcome, Slot, State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal, closed_error
 from daxko_auth.policy.renewal_policy import RenewalPolicy
-from daxko_auth.policy.shared_result import SharedResult
 from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.slots import Slots
 from daxko_auth.policy.store import TokenStore

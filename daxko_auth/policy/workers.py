@@ -6,7 +6,6 @@ to be started and was not, a job that waits though a thread is free.
 """
 
 import _thread
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,32 +14,13 @@ from functools import partial
 from typing import Final, Generic, TypeVar
 
 from daxko_auth.model.log import warn
+from daxko_auth.model.threads import start_thread
 
 Job = Callable[[], None]
 _Job = TypeVar("_Job", bound=Job)
 
 #: As many threads at a time as any `Workers` may have.
 MOST: Final = 16
-
-
-def start_thread(run: Callable[[], None], name: str) -> None:
-    """
-    Run `run` on a daemon thread.
-
-    Raises:
-        RuntimeError: none can be started: a limit is reached, this interpreter allows none, or Python is shutting down.
-    """
-    # In one call of C code. `threading.Thread.start` takes a lock of its module and waits: a signal handler that came
-    # in the middle of it, and started a thread itself, could wait for ever.
-    _thread.start_new_thread(_name_and_run, (run, name))
-
-
-def _name_and_run(run: Callable[[], None], name: str) -> None:
-    # For logs, debuggers and `threading.enumerate`, which know no thread that `threading` has not started.
-    try:
-        threading.Thread(target=run, name=name, daemon=True).start()
-    except RuntimeError:
-        run()
 
 
 class _Waiting(Generic[_Job]):

@@ -25,7 +25,7 @@ from daxko_auth.wire.http import BearerAuth, new_transport, run_within
 from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
-from daxko_auth.wire.trouble import Trouble, what_happened
+from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +73,9 @@ class Exchange:
     def _ask(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Outcome:
         try:
             return self._judge(self._send(scope, sent_at, timeout, line), scope, sent_at)
+        except KeyboardInterrupt as error:
+            # Where there is no thread to be had, this is the caller's.
+            raise without_frames(error)  # noqa: B904 - the same one
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = what_happened(error, self._secrets)

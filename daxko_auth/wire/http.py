@@ -8,19 +8,24 @@ attached here and is refused to every path but the one it is for.
 import contextvars
 import functools
 import ssl
-import threading
+import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.origin import Origin, is_loopback
+from daxko_auth.model.shared_result import SharedResult
+from daxko_auth.model.threads import start_thread
 from daxko_auth.model.vendor import BearerKind, bearer_for
 
 _Result = TypeVar("_Result")
+
+# Seconds by which a wait may overrun on a busy machine; by more, the process was frozen.
+_OVERRUN: Final = 1.0
 
 
 class BearerAuth(httpx.Auth):
@@ -87,15 +92,28 @@ def run_within(seconds: float, call: Callable[[], _Result], *, what: str = "exch
     Raises:
         TimeoutError: `seconds` have passed.
     """
-    outcome: Future[_Result] = Future()
+    outcome: SharedResult[tuple[_Result | None, BaseException | None]] = SharedResult()
 
     def run() -> None:
         try:
-            outcome.set_result(call())
+            outcome.set((call(), None))
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
-            outcome.set_exception(error)
+            outcome.set((None, error))
 
-    # The caller's context goes along: a transport of somebody's own may trace or log by it.
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name=f"daxko-auth {what}", daemon=True).start()
-    return outcome.result(timeout=seconds)
+    began = time.monotonic()
+    try:
+        # The caller's context goes along: a transport of somebody's own may trace or log by it.
+        start_thread(partial(contextvars.copy_context().run, run), f"daxko-auth {what}")
+    except RuntimeError:
+        # Where there is no thread to be had, the timeouts of each step have to do.
+        return call()
+    if not outcome.wait(seconds) and time.monotonic() - began > seconds + _OVERRUN:
+        # The process was frozen meanwhile. What was answered lies in the socket.
+        outcome.wait(_OVERRUN)
+    ended = outcome.get()
+    if ended is None:
+        raise TimeoutError
+    result, error = ended
+    if error is not None:
+        raise error
+    return cast("_Result", result)
