@@ -63,16 +63,16 @@ def entry_in(folder: Path) -> Path:
 
 def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int, ...]]:
     """Return a list that gets every command that a `RedisStore` sends from now on."""
-    from daxko_auth.stores.redis_line import RedisLine  # noqa: PLC0415 - there may be no package for it
+    from daxko_auth.stores.redis_connection import RedisConnection  # noqa: PLC0415 - there may be no package for it
 
     commands: list[tuple[str | bytes | int, ...]] = []
-    send = RedisLine._send
+    send = RedisConnection._send
 
-    def noting(line: RedisLine, *command: str | bytes | int) -> object:
+    def noting(connection: RedisConnection, *command: str | bytes | int) -> object:
         commands.append(command)
-        return send(line, *command)
+        return send(connection, *command)
 
-    monkeypatch.setattr(RedisLine, "_send", noting)
+    monkeypatch.setattr(RedisConnection, "_send", noting)
     return commands
 
 

@@ -15,7 +15,7 @@ from support import PATIENCE, FakeClock, land_all
 
 from daxko_auth import ApiCredentials, RedisStore, RenewalPolicy, TokenKey, TokenSource, TokenStoreError
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.stores import redis_address, redis_line
+from daxko_auth.stores import redis_access, redis_connection
 from daxko_auth.wire.http import run_within
 
 NewSource = Callable[[RedisServer], TokenSource]
@@ -78,7 +78,7 @@ def test_while_redis_cannot_be_used_tokens_are_asked_for_directly_and_afterwards
         begin(own_redis)
         with pytest.MonkeyPatch.context() as limited:
             if outage == "silent":  # for ever, so that only the store's own limit ends a step
-                limited.setattr(redis_line, "_LONGEST_STEP", 0.2)
+                limited.setattr(redis_connection, "_LONGEST_STEP", 0.2)
             for _ in range(2):
                 one.reject(held)
                 held, before = one.token(9999), held
@@ -191,8 +191,8 @@ def test_whatever_it_answers_is_over_soon_and_leaves_nothing_behind(
     behave: Behaviour, sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program may be on that port by now, or a proxy that is broken."""
-    monkeypatch.setattr(redis_line, "_LONGEST_STEP", 0.2)
-    monkeypatch.setitem(redis_address._LIMITS, "socket_timeout", 0.2)
+    monkeypatch.setattr(redis_connection, "_LONGEST_STEP", 0.2)
+    monkeypatch.setitem(redis_access._OURS, "socket_timeout", 0.2)
 
     def turn() -> None:
         with store.turn(KEY, timeout=0.1):
@@ -222,7 +222,7 @@ def test_a_step_that_nobody_waits_for_any_more_sends_nothing(
 ) -> None:
     """The resolution of a name may take as long as it likes; by then the token may be an old one."""
     resolve, resolved = socket.getaddrinfo, threading.Event()
-    monkeypatch.setattr(redis_line, "_LONGEST_STEP", 0.1)
+    monkeypatch.setattr(redis_connection, "_LONGEST_STEP", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (resolved.wait(), resolve(*args, **options))[1])
     with pytest.raises(TokenStoreError, match=r"\(TimeoutError\)"):
         RedisStore(shared_redis.url).write(KEY, token())

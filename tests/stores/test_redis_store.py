@@ -29,9 +29,9 @@ from leaks.needles import found_in
 from redis_server import RedisServer
 from support import PATIENCE, eventually, in_child
 
-from daxko_auth import RedisStore, Secret, TokenStoreError
-from daxko_auth.stores.redis_address import RedisAddress
-from daxko_auth.stores.redis_line import RedisLine
+from daxko_auth import RedisStore, TokenStoreError
+from daxko_auth.stores.redis_access import RedisAccess
+from daxko_auth.stores.redis_connection import RedisConnection
 from daxko_auth.stores.sealing import sealed
 
 
@@ -123,10 +123,12 @@ def test_nothing_is_connected_before_the_first_use_and_nothing_is_left_open(own_
         eventually(lambda: clients_of(own_redis) == 0)
 
 
-def test_a_line_is_hung_up_where_it_is_left(own_redis: RedisServer) -> None:
+def test_a_connection_is_closed_where_it_is_left(own_redis: RedisServer) -> None:
     """Not by the garbage collector: it comes when it likes, and not with every Python."""
-    with RedisLine(RedisAddress.of(Secret(own_redis.url))) as line:
-        line.do(lambda send: send("GET", ENTRY))
+    access = RedisAccess.of(own_redis.url)
+    assert isinstance(access, RedisAccess)
+    with RedisConnection(access) as connection:
+        connection.do(lambda send: send("GET", ENTRY))
         assert clients_of(own_redis) == 1
     eventually(lambda: clients_of(own_redis) == 0)
 
@@ -137,8 +139,8 @@ def test_its_first_use_imports_nothing(shared_redis: RedisServer) -> None:
 import sys
 from keeping import KEY, token
 from daxko_auth import RedisStore
-from daxko_auth.stores import redis_address, redis_line
-redis_line._LONGEST_STEP = redis_address._LIMITS["socket_timeout"] = {PATIENCE}
+from daxko_auth.stores import redis_access, redis_connection
+redis_connection._LONGEST_STEP = redis_access._OURS["socket_timeout"] = {PATIENCE}
 store = RedisStore("redis://localhost:{shared_redis.port}")
 before = set(sys.modules)
 with store.turn(KEY, timeout=1):

@@ -11,7 +11,7 @@ from support import PATIENCE, eventually
 
 from daxko_auth import RedisStore, TokenStoreError
 from daxko_auth.stores import redis_store
-from daxko_auth.stores.redis_line import RedisLine
+from daxko_auth.stores.redis_connection import RedisConnection
 from daxko_auth.stores.sealing import sealed
 
 
@@ -244,14 +244,14 @@ def test_of_two_that_write_at_once_the_newer_token_stays(
     """What is kept is compared here and replaced there; somebody else may come in between."""
     if before == "an older one":
         store.write(KEY, token("oldest", minutes=-1))
-    real, others = RedisLine._send, [sealed(KEY, token("newer", minutes=1))]
+    real, others = RedisConnection._send, [sealed(KEY, token("newer", minutes=1))]
 
-    def late(line: RedisLine, *command: str | bytes | int) -> object:
+    def late(connection: RedisConnection, *command: str | bytes | int) -> object:
         if command[0] == "EVAL" and others:
             shared_redis.tell("SET", ENTRY, others.pop())
-        return real(line, *command)
+        return real(connection, *command)
 
-    monkeypatch.setattr(RedisLine, "_send", late)
+    monkeypatch.setattr(RedisConnection, "_send", late)
     store.write(KEY, token("older"))
     assert store.read(KEY) == token("newer", minutes=1)
 
