@@ -47,8 +47,6 @@ _ASIDE: Final = r"\.[0-9a-f]{16}\.tmp"
 _OURS: Final = re.compile(rf"[0-9]+-[0-9a-f]{{32}}\.(?:token|lock)(?:{_ASIDE})?|{_FOLDER_LOCK}{_ASIDE}")
 # What is read-only, immutable, a mount point, or of the lower layer of an overlay.
 _NOT_WRITABLE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV, errno.EISDIR})
-# A folder, link or socket in place of a lock, or a file that is not ours or that we may not read.
-_NO_LOCK_FILE: Final = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 
 
 class _ThreadLocks:
@@ -191,13 +189,12 @@ class FileStore:
 
         try:
             return opened()
-        except OSError as error:
-            if error.errno not in _NO_LOCK_FILE:
-                raise
-        # Where the folder cannot be written to, it cannot be renamed either, and the next line says so.
-        with suppress(OSError):
-            folder.put_aside(name)
-            self._warn("lock file", f"{self._folder.path / name} was no file of this user, and was put aside")
+        except OSError:
+            # What keeps this from being of use is told by the next step.
+            with suppress(OSError):
+                if not folder.is_ours(name):
+                    folder.put_aside(name)
+                    self._warn("lock", f"{self._folder.path / name} was no file of this user, and was put aside")
         return opened()
 
     @contextmanager
@@ -207,10 +204,7 @@ class FileStore:
         except OSError as error:
             if error.errno not in _NOT_WRITABLE:
                 raise
-            self._warn(
-                "folder" if path == self._folder.path else "replaced",
-                f"{path} cannot be written to ({error.strerror}): nothing is kept there",
-            )
+            self._warn("write", f"{path} cannot be written to ({error.strerror}): nothing is kept there")
 
     def _warn(self, trouble: str, what: str) -> None:
         # By trouble, so that one does not hide another.

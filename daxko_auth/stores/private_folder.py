@@ -60,7 +60,7 @@ class PrivateFolder:
             OSError: it is not there, or cannot be opened.
         """
         # Somebody may have put a link there since.
-        why = _why_led_astray(self.path)
+        why = _why_unsafely_linked(self.path)
         if why:
             raise _refused(str(self.path), why)
         if make:
@@ -90,12 +90,17 @@ class OpenFolder:
         # Non-blocking, because somebody may have put a pipe there.
         with _opened(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, within=self._number) as number:
             found = os.fstat(number)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            if not _is_file_of_ours(found):
                 raise OSError(errno.EPERM, "not a file of this user")
             if stat.S_IMODE(found.st_mode) != _OWNERS_ONLY:
                 with suppress(OSError):  # on a read-only file system
                     os.fchmod(number, _OWNERS_ONLY)
             yield number
+
+    def is_ours(self, name: str) -> bool:
+        """Tell whether a file can be opened, as far as its kind, its owner and its mode are concerned."""
+        found = os.stat(name, dir_fd=self._number, follow_symlinks=False)
+        return _is_file_of_ours(found) and found.st_mode & _OWNERS_ONLY == _OWNERS_ONLY
 
     def read(self, name: str, at_most: int) -> bytes:
         """Return what a file begins with."""
@@ -160,6 +165,10 @@ def _opened(path: Path | str, flags: int, *, within: int | None = None) -> Gener
         os.close(number)
 
 
+def _is_file_of_ours(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
 def _beside(name: str) -> str:
     return f"{name}.{token_hex(8)}.tmp"
 
@@ -173,14 +182,14 @@ def _refused(path: str, why: str) -> TokenStoreError:
 
 def _why_unfit(folder: Path) -> str | None:
     try:
-        return _why_led_astray(folder) or _why_not_private(os.lstat(folder))
+        return _why_unsafely_linked(folder) or _why_not_private(os.lstat(folder))
     except FileNotFoundError:
         return None
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
 
 
-def _why_led_astray(folder: Path) -> str | None:
+def _why_unsafely_linked(folder: Path) -> str | None:
     """
     Return which symbolic link above `folder` may lead where somebody else wants it to.
 

@@ -3,6 +3,10 @@ What the tests of stores keep, and for whom.
 """
 
 import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -74,6 +78,29 @@ def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int
 
     monkeypatch.setattr(RedisConnection, "_send", noting)
     return commands
+
+
+@contextmanager
+def child_that(does: Callable[[], object]) -> Iterator[None]:
+    """Fork a child that does that, keeps what comes of it, and waits; yield when it is done so, and kill it."""
+    done, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            held = does()
+            os.write(tell, b"!")
+            signal.pause()
+            del held
+        finally:
+            os._exit(1)
+    os.close(tell)
+    try:
+        assert os.read(done, 1) == b"!"
+        yield
+    finally:
+        os.close(done)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:

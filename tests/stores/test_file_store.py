@@ -71,6 +71,34 @@ def test_a_broken_entry_is_a_miss_with_one_warning_and_the_next_token_heals_it(
     assert len(warnings_of(caplog)) == 1
 
 
+NO_LOCK = ["a folder", "a folder with something in it", "a link", "a link to nowhere", "a pipe", "a socket"]
+
+
+@pytest.mark.parametrize("name", [f"{entry_name(KEY)}.lock", "lock"], ids=["of a token", "of the folder"])
+@pytest.mark.parametrize("kind", NO_LOCK)
+def test_what_is_no_lock_is_put_aside_with_one_warning(
+    store: FileStore, folder: Path, caplog: pytest.LogCaptureFixture, kind: str, name: str
+) -> None:
+    """Or else every process would ask for that token, until somebody looks into the folder."""
+    with store.turn(KEY, timeout=0):
+        store.write(KEY, token("a"))
+    BROKEN[kind](folder / name)
+
+    for _ in range(2):
+        with store.turn(KEY, timeout=0):
+            store.write(KEY, token("a"))
+            assert (folder / name).is_file()
+    (warning,) = warnings_of(caplog)
+    assert f"{folder / name} was no file of this user, and was put aside" in warning
+    (aside,) = folder.glob("*.tmp")
+
+    for path, days in ((aside, 32), (folder / "lock", 2)):
+        os.utime(path, (time.time() - days * DAY,) * 2, follow_symlinks=False)
+    store.write(KEY, token("a"))
+    assert aside.is_dir() == (kind == "a folder with something in it")
+    assert set(folder.glob("*.tmp")) <= {aside}
+
+
 def test_a_broken_entry_breaks_no_other(store: FileStore, folder: Path) -> None:
     """One file per account, origin and customer is what keeps a fault small."""
     store.write(KEY, token("a"))
