@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from daxko_auth import TokenStore
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
@@ -78,6 +79,16 @@ def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int
 
     monkeypatch.setattr(RedisConnection, "_send", noting)
     return commands
+
+
+def works(store: TokenStore) -> bool:
+    """Use everything once."""
+    with store.turn(KEY, timeout=5):
+        store.write(KEY, token())
+        store.drop(KEY, token("b"))
+    kept = store.read(KEY) == token()
+    store.drop(KEY, token())
+    return kept and store.read(KEY) is None
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from keeping import KEY, OTHERS, entry_in, key, token, warnings_of, whole
 
-from daxko_auth import FileStore
+from daxko_auth import ApiCredentials, ClientScope, FileStore, TokenKey, TokenSource
+from daxko_auth.sandbox import Sandbox
 from daxko_auth.stores.sealing import entry_name
 
 DAY = 86_400.0
@@ -97,6 +98,21 @@ def test_what_is_no_lock_is_put_aside_with_one_warning(
     store.write(KEY, token("a"))
     assert aside.is_dir() == (kind == "a folder with something in it")
     assert set(folder.glob("*.tmp")) <= {aside}
+
+
+def test_a_broken_key_costs_no_other_customer_anything(
+    sandbox: Sandbox, credentials: ApiCredentials, folder: Path
+) -> None:
+    """Three programs one after the other ask once for each customer."""
+    name = entry_name(TokenKey(sandbox.base_url, credentials, ClientScope(9999)))
+    for kind in ("token", "lock"):
+        (folder / f"{name}.{kind}").mkdir(0o700, parents=True)
+    folder.chmod(0o700)
+    for _ in range(3):
+        with TokenSource(credentials, sandbox.base_url, store=FileStore(folder)) as source:
+            source.token(9999)
+            source.token(1234)
+    assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 1)
 
 
 def test_a_broken_entry_breaks_no_other(store: FileStore, folder: Path) -> None:

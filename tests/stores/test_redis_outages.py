@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from keeping import ENTRY, KEY, token, warnings_of
+from keeping import KEY, token, warnings_of
 from raw_server import Behaviour, RawServer, dripping, resetting, saying
 from redis_server import RedisServer
 from support import PATIENCE, FakeClock, land_all
@@ -44,13 +44,6 @@ def restart(server: RedisServer) -> None:
     server.start()
 
 
-def other_types(server: RedisServer) -> None:
-    """Put something else where tokens and turns are kept."""
-    for name in server.names():
-        server.tell("DEL", name)
-        server.tell("LPUSH", name, "somebody else's")
-
-
 OUTAGES: dict[str, tuple[Callable[[RedisServer], Any], Callable[[RedisServer], Any]]] = {
     "down": (RedisServer.stop, RedisServer.start),
     "silent": (RedisServer.freeze, RedisServer.thaw),
@@ -63,7 +56,10 @@ OUTAGES: dict[str, tuple[Callable[[RedisServer], Any], Callable[[RedisServer], A
         lambda server: server.tell("CONFIG", "SET", "maxmemory", 0),
     ),
     "locked": (lambda server: server.tell("CONFIG", "SET", "requirepass", "another"), restart),
-    "used for something else": (other_types, lambda server: server.tell("FLUSHALL")),
+    "without leave to read": (
+        lambda server: server.tell("ACL", "SETUSER", "default", "-get"),
+        lambda server: server.tell("ACL", "SETUSER", "default", "+get"),
+    ),
 }
 
 
@@ -243,13 +239,3 @@ def test_without_a_thread_to_be_had_it_is_an_error_like_any_other(
     monkeypatch.setattr(threading.Thread, "start", none_left)
     with pytest.raises(TokenStoreError, match=r"\(RuntimeError\)"):
         RedisStore(shared_redis.url).read(KEY)
-
-
-def test_an_entry_of_another_type_is_not_touched(shared_redis: RedisServer) -> None:
-    """It is not ours; and the operator is told what the trouble is."""
-    shared_redis.tell("LPUSH", ENTRY, "somebody else's")
-    store = RedisStore(shared_redis.url)
-    for step in (lambda: store.read(KEY), lambda: store.write(KEY, token()), lambda: store.drop(KEY, token())):
-        with pytest.raises(TokenStoreError, match="ResponseError"):
-            step()
-    assert shared_redis.tell("LLEN", ENTRY) == 1
