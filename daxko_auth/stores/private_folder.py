@@ -46,9 +46,7 @@ class PrivateFolder:
             self.path = self.path.expanduser().absolute()
         except RuntimeError:
             why = "begins with a home that is not known"
-        why = why or _why_unfit(self.path)
-        if why:
-            raise _refused(given, why)
+        _require_fit(given, why or _why_unfit(self.path))
 
     @contextmanager
     def opened(self, *, make: bool = False) -> Generator["OpenFolder", None, None]:
@@ -60,9 +58,7 @@ class PrivateFolder:
             OSError: it is not there, or cannot be opened.
         """
         # Somebody may have put a link there since.
-        why = _why_unsafely_linked(self.path)
-        if why:
-            raise _refused(str(self.path), why)
+        _require_fit(str(self.path), _why_unsafely_linked(self.path))
         if make:
             missing = takewhile(lambda folder: not folder.exists(), (self.path, *self.path.parents))
             for folder in reversed(list(missing)):
@@ -70,9 +66,7 @@ class PrivateFolder:
                     folder.mkdir(0o700)
         with _opened(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as number:
             found = os.fstat(number)
-            why = _why_not_private(found)
-            if why:
-                raise _refused(str(self.path), why)
+            _require_fit(str(self.path), _why_not_private(found))
             yield OpenFolder(number, (found.st_dev, found.st_ino))
 
 
@@ -173,11 +167,12 @@ def _beside(name: str) -> str:
     return f"{name}.{token_hex(8)}.tmp"
 
 
-def _refused(path: str, why: str) -> TokenStoreError:
-    return TokenStoreError(
-        f"token store: {path!r} {why}. Pass FileStore the path of a folder of its own: it is made if there is nothing "
-        "yet, and has to be this user's, with mode 0700, if there is"
-    )
+def _require_fit(path: str, why: str | None) -> None:
+    if why:
+        raise TokenStoreError(
+            f"token store: {path!r} {why}. Pass FileStore the path of a folder of its own: it is made if there is "
+            "nothing yet, and has to be this user's, with mode 0700, if there is"
+        )
 
 
 def _why_unfit(folder: Path) -> str | None:

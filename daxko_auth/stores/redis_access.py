@@ -35,28 +35,30 @@ _OURS: Final[dict[str, Any]] = {
 _RETRIES: Final = ("retry_on_timeout", "retry_on_error")
 # The values that keep TLS as safe as it is without these options. Celery writes the constants of Python's `ssl`.
 _SAFE: Final = {
-    "ssl_cert_reqs": {"required", "cert_required"},
-    "ssl_check_hostname": {"true", "yes", "1"},
+    "ssl_cert_reqs": ("required", "cert_required"),
+    "ssl_check_hostname": ("true", "yes", "1"),
 }
 _CELERYS_SOCKET: Final = "redis+socket://"
 
 _UNFIT: Final = (
     "this is neither a URL that redis.Redis.from_url takes nor a client of redis-py. Pass RedisStore a URL such as "
     "redis://user:password@host:6379/0 (rediss:// for TLS) or unix:///path?db=0, with special characters in a password "
-    "percent-encoded. For sentinels and clusters pass it a client: RedisStore(redis.RedisCluster(...))"
+    "percent-encoded. For sentinels and clusters, pass it a client: RedisStore(redis.RedisCluster(...))"
 )
 _UNSAFE: Final = (
-    "the URL says {}, and RedisStore always checks the server's certificate and name. Say {}=required, or leave it "
-    "out; the certificate of an authority of your own goes into ssl_ca_certs=/path"
+    "the URL sets {name} to something other than {safe}, and RedisStore always checks the server's certificate and "
+    "name. Set {name}={safe}; for an authority of your own, set ssl_ca_certs=/path, too"
 )
 _ASYNC: Final = (
     "this client is async, and tokens are renewed on threads. Pass RedisStore a URL, or a client of redis.Redis or "
     "redis.RedisCluster"
 )
-_DECODES: Final = "this client decodes what it receives, and tokens are kept as bytes. Make it without decode_responses"
-_ENDLESS: Final = "this client waits for ever for an answer. Make it with socket_timeout=1, for example"
+_DECODES: Final = (
+    "this client decodes what it receives, and tokens are kept as bytes. Pass one without decode_responses"
+)
+_ENDLESS: Final = "this client waits for ever for an answer. Pass one that has a limit, such as socket_timeout=1"
 _SINGLE: Final = (
-    "this client has a single connection, which threads and forked processes would share. Make it without "
+    "this client has a single connection, which threads and forked processes would share. Pass one without "
     "single_connection_client"
 )
 
@@ -133,8 +135,9 @@ def _options_are_whole(query: Secret) -> bool:
 
 def _why_unsafe(url: Secret) -> str | None:
     for name, value in parse_qsl(url.reveal().partition("?")[2], keep_blank_values=True):
-        if name in _SAFE and value.lower() not in _SAFE[name]:
-            return _UNSAFE.format(name, name)
+        safe = _SAFE.get(name)
+        if safe and value.lower() not in safe:
+            return _UNSAFE.format(name=name, safe=safe[0])
     return None
 
 

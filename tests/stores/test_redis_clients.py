@@ -48,7 +48,7 @@ UNFIT: dict[str, tuple[Callable[[], object], str]] = {
     "async": (lambda: redis.asyncio.Redis(password=CANARY, **LIMITS), "is async"),
     "an async cluster": (lambda: redis.asyncio.RedisCluster("localhost", password=CANARY), "is async"),
     "decodes": (lambda: redis.Redis(password=CANARY, decode_responses=True, **LIMITS), "without decode_responses"),
-    "endless": (lambda: redis.Redis(password=CANARY, socket_timeout=None), "with socket_timeout=1"),
+    "endless": (lambda: redis.Redis(password=CANARY, socket_timeout=None), "such as socket_timeout=1"),
     "single": (
         lambda: redis.Redis(host=CANARY, single_connection_client=True, retry=None, **LIMITS),
         "without single_connection_client",
