@@ -13,7 +13,8 @@ class TokenStore(Protocol):
     """
     Keeps access tokens for everyone who shares it. Called from renewal threads only, so it may block for a while.
 
-    Whatever it raises is logged and costs a shared token, never a request. The time it takes is
+    Whatever it raises is logged and costs a shared token, never a request. An error means the whole store, which is
+    left alone for some seconds; what is wrong with one key is not raised, and counts as missing. The time it takes is
     waited for, so an implementation bounds it: by a socket's timeout, for example.
     """
 

@@ -1,36 +1,40 @@
 """
 Tokens kept in files, for all processes of one user on one machine.
 
-One encrypted file per account, origin and Daxko client, in a folder that is this user's only. One that cannot be
-read is a miss, and the next token heals it. Locks are the kernel's, so those of a process that was killed are free
-at once.
+One encrypted file per account, origin and Daxko client, in a folder that is this user's only. Whatever is wrong with
+one file concerns its key alone: it is a miss, and the next token replaces it. An error means the folder.
+
+Locks are the kernel's record locks (POSIX `fcntl`). They belong to a process, so those of one that was killed are free
+at once, and a forked child has none of its parent's, whatever descriptors it inherits. Between threads of one process
+they do not count: there a lock in memory comes first.
 """
 
 import errno
 import os
 import re
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Final, Self
 
 from platformdirs import user_cache_path
 
 from daxko_auth.model.errors import TokenStoreError
+from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.half_made import also_half_made
 from daxko_auth.model.log import Seldom, log
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.stores.private_folder import OpenFolder, PrivateFolder
-from daxko_auth.stores.sealing import entry_name, sealed, unsealed
+from daxko_auth.stores.sealing import LARGEST_ENTRY, entry_name, sealed, unsealed
 
 if sys.platform != "win32":  # pragma: no branch - there a FileStore refuses to be made
     import fcntl
 
-#: Twice as much as the largest answer that a token is taken from.
-_LARGEST_ENTRY: Final = 1 << 17
 #: Seconds between two tries to get a lock that somebody else has.
 _PAUSE: Final = 0.02
 #: Held for one comparison and one replacement, and once a day for sweeping.
@@ -39,8 +43,28 @@ _FOLDER_LOCK_WAIT: Final = 2.0
 _DAY: Final = 86_400.0
 #: No token lives longer than 30 days, and a turn is taken for each.
 _LITTER_AGE: Final = 31 * _DAY
-_OURS: Final = re.compile(r"[0-9]+-[0-9a-f]{32}\.(?:token|lock|token\.[0-9a-f]{16}\.tmp)")
-_READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_ASIDE: Final = r"\.[0-9a-f]{16}\.tmp"
+_OURS: Final = re.compile(rf"[0-9]+-[0-9a-f]{{32}}\.(?:token|lock)(?:{_ASIDE})?|{_FOLDER_LOCK}{_ASIDE}")
+# What is read-only, immutable, a mount point, or of the lower layer of an overlay.
+_NOT_WRITABLE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV, errno.EISDIR})
+
+
+class _ThreadLocks:
+    """Which thread of this process has, or waits for, which lock of a folder."""
+
+    def __init__(self) -> None:
+        self._locks: dict[tuple[tuple[int, int], str], threading.Lock] = {}
+        reset_after_fork(self)
+
+    def of(self, folder: OpenFolder, name: str) -> threading.Lock:
+        # One step, so that two threads never have a lock each.
+        return self._locks.setdefault((folder.identity, name), threading.Lock())
+
+    def after_fork_in_child(self) -> None:
+        self._locks = {}
+
+
+_THREAD_LOCKS: Final = _ThreadLocks()
 
 
 class FileStore:
@@ -75,12 +99,13 @@ class FileStore:
     def write(self, key: TokenKey, token: AccessToken) -> None:
         """Keep `token`, unless one that ends later is kept already."""
         entry = _entry(key)
-        with self._unless_read_only(), self._folder.opened(make=True) as folder:
+        with self._where_writable(self._folder.path), self._folder.opened(make=True) as folder:
             with folder.written(entry, sealed(key, token)) as new, ExitStack() as held:
                 lock = self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
                 kept = self._kept(folder, key)
                 if kept is None or kept.expires_at <= token.expires_at:
-                    folder.replace(entry, new)
+                    with self._where_writable(self._folder.path / entry):
+                        folder.replace(entry, new)
                 # Once a day for all processes together: the lock's own age says when it was done.
                 if lock is not None and time.time() - os.fstat(lock).st_mtime > _DAY:
                     os.utime(lock)
@@ -89,11 +114,13 @@ class FileStore:
 
     def drop(self, key: TokenKey, token: AccessToken) -> None:
         """Forget exactly this token, not its successor."""
-        with self._unless_read_only(), suppress(FileNotFoundError), self._folder.opened() as folder:
+        entry = _entry(key)
+        with self._where_writable(self._folder.path), suppress(FileNotFoundError), self._folder.opened() as folder:
             with ExitStack() as held:
                 self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
                 if self._kept(folder, key) == token:
-                    folder.remove(_entry(key))
+                    with self._where_writable(self._folder.path / entry):
+                        folder.remove(entry)
             folder.sync()
 
     @contextmanager
@@ -111,7 +138,7 @@ class FileStore:
     def _kept(self, folder: OpenFolder, key: TokenKey) -> AccessToken | None:
         entry = _entry(key)
         try:
-            token = unsealed(key, folder.read(entry, _LARGEST_ENTRY))
+            token = unsealed(key, folder.read(entry, LARGEST_ENTRY))
             why = "does not open: it is damaged, or another version's"
         except FileNotFoundError:
             return None
@@ -131,34 +158,53 @@ class FileStore:
             TokenStoreError: somebody else has had it for `timeout` seconds.
         """
         until = time.monotonic() + timeout
-        try:
-            lock = held.enter_context(folder.opened(name, os.O_RDWR | os.O_CREAT))
-            while not _locks(lock):
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                time.sleep(min(_PAUSE, left))
-            else:
-                return lock
-        except OSError as error:
-            self._warn(
-                "lock",
-                f"no lock is to be had in {self._folder.path} ({error.strerror}). Processes may ask for a token each",
-            )
-            return None
+        # First of all, because closing any descriptor of the file would give the lock of another thread back.
+        of_threads = _THREAD_LOCKS.of(folder, name)
+        # A negative number would mean for ever, or nothing at all.
+        if of_threads.acquire(timeout=min(max(timeout, 0.0), threading.TIMEOUT_MAX)):
+            held.callback(of_threads.release)
+            try:
+                lock = self._lock_file(held, folder, name)
+                while not _locks(lock):
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        break
+                    time.sleep(min(_PAUSE, left))
+                else:
+                    return lock
+            except OSError as error:
+                self._warn(
+                    "lock",
+                    f"no lock can be had in {self._folder.path} ({error.strerror}). Processes may ask for a token each",
+                )
+                return None
         raise TokenStoreError(
-            f"token store: another process has held {self._folder.path / name} for {timeout:.0f} s. Let it go on if it "
-            "was stopped, or end it"
+            f"token store: somebody else has held {self._folder.path / name} for {timeout:.0f} s. If a process was "
+            "stopped, let it go on, or end it"
         )
 
+    def _lock_file(self, held: ExitStack, folder: OpenFolder, name: str) -> int:
+        def opened() -> int:
+            return held.enter_context(folder.opened(name, os.O_RDWR | os.O_CREAT))
+
+        try:
+            return opened()
+        except OSError:
+            # What keeps this from being of use is told by the next step.
+            with suppress(OSError):
+                if not folder.is_ours(name):
+                    folder.put_aside(name)
+                    self._warn("lock", f"{self._folder.path / name} was no file of this user, and was put aside")
+        return opened()
+
     @contextmanager
-    def _unless_read_only(self) -> Generator[None, None, None]:
+    def _where_writable(self, path: Path) -> Generator[None, None, None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _READ_ONLY:
+            if error.errno not in _NOT_WRITABLE:
                 raise
-            self._warn("write", f"{self._folder.path} cannot be written to ({error.strerror}): nothing is kept there")
+            self._warn("write", f"{path} cannot be written to ({error.strerror}): nothing is kept there")
 
     def _warn(self, trouble: str, what: str) -> None:
         # By trouble, so that one does not hide another.
@@ -175,9 +221,12 @@ class FileStore:
 def _locks(lock: int) -> bool:
     # The kernel's own, without a package in between: those hook into every fork of the program, and some make it fail.
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # POSIX lets a system say either.
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
     return True
 
 

@@ -3,7 +3,8 @@ Tokens kept in a Redis (or a Valkey) that many machines share: one server, senti
 
 Two keys for each token, `daxko_auth:{...}:token` and `daxko_auth:{...}:turn`, in one slot of a cluster, and each
 with an end. The entry is encrypted, so whether it is older is judged here, and it is replaced only if it still is what
-was judged. Every step is bounded in time and raises a `TokenStoreError` that holds no password.
+was judged. Whatever else is in one of the keys counts as nothing, and is replaced. An error means the Redis: every step
+is bounded in time and raises a `TokenStoreError` that holds no password.
 """
 
 import time
@@ -16,12 +17,11 @@ from typing import Final, NoReturn, TypeVar
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.half_made import also_half_made
 from daxko_auth.model.log import Seldom, log
-from daxko_auth.model.secret import wrapped
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
-from daxko_auth.stores.redis_address import RedisAddress
-from daxko_auth.stores.redis_line import RedisLine, Send
-from daxko_auth.stores.sealing import entry_name, sealed, unsealed
+from daxko_auth.stores.redis_access import RedisAccess, RedisClient
+from daxko_auth.stores.redis_connection import RedisConnection, Send
+from daxko_auth.stores.sealing import LARGEST_ENTRY, entry_name, sealed, unsealed
 
 _Result = TypeVar("_Result")
 
@@ -38,22 +38,43 @@ _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.05, 1.5, 1 / 40
 _SHORTEST_ABSENCE, _LONGEST_ABSENCE = 1.0, 3.0
 _RANDOM: Final = SystemRandom()
 
+# Bytes of the owner of a turn, in hexadecimal digits twice as many. Anything of another length is no turn.
+_OWNER: Final = 16
+# What is in a key, '' for nothing. What is of another type, or too long to be sent to anybody, is a '?': it opens for
+# nobody, and may be replaced.
+_KEPT: Final = f"""
+local function kept_in(key)
+    local kept = redis.pcall('GET', key)
+    if type(kept) == 'table' then
+        if not string.find(kept.err, 'WRONGTYPE', 1, true) then redis.call('GET', key) end
+        return '?'
+    end
+    if kept and #kept > {LARGEST_ENTRY} then return '?' end
+    return kept or ''
+end
+"""
+# KEYS: entry.
+_READ: Final = f"""{_KEPT}
+return kept_in(KEYS[1])
+"""
 # KEYS: entry, turn. ARGV: who asks, the life of a turn in ms and, but for the first time, the mark of the entry then.
 # An entry's last 16 bytes are its authentication tag: no two are the same. None at all is no sign of a renewal.
-_ASK_FOR_TURN: Final = """
-local mark = string.sub(redis.call('GET', KEYS[1]) or '', -16)
-if ARGV[3] and mark ~= '' and mark ~= ARGV[3] then return {'renewed', mark} end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'yours', mark} end
-if redis.call('GET', KEYS[2]) == ARGV[1] then return {'yours', mark} end
-return {'wait', mark}
+_ASK_FOR_TURN: Final = f"""{_KEPT}
+local mark = string.sub(kept_in(KEYS[1]), -16)
+if ARGV[3] and mark ~= '' and mark ~= ARGV[3] then return {{'renewed', mark}} end
+local owner = kept_in(KEYS[2])
+if owner == ARGV[1] then return {{'yours', mark}} end
+if #owner == {2 * _OWNER} then return {{'wait', mark}} end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return {{'yours', mark}}
 """
 # KEYS: turn. ARGV: whose it was.
-_GIVE_TURN_BACK: Final = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+_GIVE_TURN_BACK: Final = f"""{_KEPT}
+if kept_in(KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 # KEYS: entry. ARGV: what it was, or nothing; what it becomes, or nothing; its life in ms. Returns what it is instead.
-_REPLACE: Final = """
-local kept = redis.call('GET', KEYS[1]) or ''
+_REPLACE: Final = f"""{_KEPT}
+local kept = kept_in(KEYS[1])
 if kept ~= ARGV[1] then return kept end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 """
@@ -62,32 +83,28 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 class RedisStore:
     """Shares tokens between all processes that reach one Redis."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | RedisClient) -> None:
         """
         Prepare; nothing is connected before the first use.
 
         Args:
-            url: `redis://user:password@host:6379/0`, `rediss://...` for TLS, `unix:///path?db=0`,
-                `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`, the last two also with `rediss`.
-                Behind a question mark: `ssl_ca_certs=`, `ssl_ca_path=`, `ssl_certfile=`, `ssl_keyfile=`,
-                `ssl_password=`, and for sentinels that want a user of their own `sentinel_username=` and
-                `sentinel_password=`.
+            url: What `redis.Redis.from_url` takes: `redis://user:password@host:6379/0`, `rediss://...` for TLS,
+                `unix:///path?db=0`, with the same options; Celery's `redis+socket:///path`, too. Timeouts, retries,
+                `decode_responses` and `protocol` are set here, whatever the URL says. TLS always checks the server:
+                `ssl_cert_reqs` other than `required` is refused.
+                Or a client that the program made, for sentinels, a cluster, or settings that no URL has:
+                a `redis.Redis` or `redis.RedisCluster` with a `socket_timeout` and without `decode_responses`. It
+                stays the program's, which closes it.
 
         Raises:
-            TokenStoreError: `url` is none of these.
+            TokenStoreError: `url` is neither, or not safe to use.
         """
-        given = wrapped(url)
+        access = RedisAccess.of(url)
+        # It may hold a password, and a traceback may show locals.
         del url
-        address = None if isinstance(given, type) else RedisAddress.of(given)
-        if address is None:
-            raise TokenStoreError(
-                "token store: this is no URL of a Redis, or it has options that are not taken. Pass RedisStore one "
-                "such as redis://user:password@host:6379/0 (rediss:// for TLS), unix:///path, "
-                "redis+sentinel://host,host/service or redis+cluster://host,host, with special characters in a "
-                "password percent-encoded, and with no options but those of TLS and of sentinels, such as "
-                "?ssl_ca_certs=/path"
-            )
-        self._address = address
+        if isinstance(access, str):
+            raise TokenStoreError(f"token store: {access}")
+        self._access = access
         self._corrupt = Seldom()
 
     def read(self, key: TokenKey) -> AccessToken | None:
@@ -116,7 +133,7 @@ class RedisStore:
         Ends early, without the turn, when somebody has renewed it meanwhile. A turn ends by itself before `timeout`,
         whatever becomes of its holder; to lose it is harmless.
         """
-        owner = token_hex(16)
+        owner = token_hex(_OWNER)
         mine = self._wait_for_turn(_names(key), owner, timeout)
         try:
             yield
@@ -133,15 +150,15 @@ class RedisStore:
         absence = _RANDOM.uniform(_SHORTEST_ABSENCE, _LONGEST_ABSENCE)
         pause = _FIRST_PAUSE
         heard_at: float | None = None
-        with ExitStack() as lines:
-            line = lines.enter_context(RedisLine(self._address))
+        with ExitStack() as connections:
+            connection = connections.enter_context(RedisConnection(self._access))
             while True:
                 try:
-                    said, mark = line.do(lambda send: _said_and_mark(send(*ask)))
+                    said, mark = connection.do(lambda send: _said_and_mark(send(*ask)))
                 except TokenStoreError:
                     if heard_at is None or time.monotonic() - heard_at > absence:
                         raise
-                    line = lines.enter_context(RedisLine(self._address))
+                    connection = connections.enter_context(RedisConnection(self._access))
                 else:
                     if said != b"wait":
                         return said == b"yours"
@@ -170,13 +187,13 @@ class RedisStore:
                 self._corrupt.level(time.monotonic()),
                 "token store: the entry for %s at %s cannot be read; it is passed over and replaced",
                 key.scope,
-                self._address,
+                self._access.name,
             )
         return token
 
     def _once(self, step: Callable[[Send], _Result]) -> _Result:
-        with RedisLine(self._address) as line:
-            return line.do(step)
+        with RedisConnection(self._access) as connection:
+            return connection.do(step)
 
     def __reduce__(self) -> NoReturn:
         msg = (
@@ -187,7 +204,7 @@ class RedisStore:
 
     @also_half_made
     def __repr__(self) -> str:
-        return f"<RedisStore at {self._address}>"
+        return f"<RedisStore at {self._access.name}>"
 
 
 def _names(key: TokenKey) -> tuple[str, str]:
@@ -197,7 +214,7 @@ def _names(key: TokenKey) -> tuple[str, str]:
 
 
 def _kept(send: Send, name: str) -> bytes:
-    return _bytes_or_none(send("GET", name)) or b""
+    return _bytes_or_none(send("EVAL", _READ, 1, name)) or b""
 
 
 def _bytes_or_none(answer: object) -> bytes | None:

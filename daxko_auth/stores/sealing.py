@@ -27,6 +27,8 @@ _VERSION: Final = b"daxko_auth 1\n"
 # NIST SP 800-38D section 8.2.2: random nonces of 96 bits do for 2**32 entries under one key; an account writes
 # one per scope and renewal.
 _NONCE_BYTES: Final = 12
+#: Bytes. Twice as much as the largest answer that a token is taken from; what is longer is no entry.
+LARGEST_ENTRY: Final = 1 << 17
 # Expiry in microseconds since 1970, life in seconds; the token follows.
 _HEAD: Final = struct.Struct(">qq")
 

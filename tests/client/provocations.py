@@ -5,7 +5,6 @@ Secrets are spelt so that no line of this file holds one: a traceback shows the 
 """
 
 import copy
-import fcntl
 import os
 import pickle
 import shutil
@@ -21,6 +20,8 @@ from typing import Any, Final
 import anyio
 import httpx
 import pytest
+import redis
+import redis.asyncio
 from attrs import frozen
 from raw_server import Behaviour, RawServer, answer, saying
 from support import PATIENCE, FakeClock, land_all
@@ -328,13 +329,22 @@ def store_in_an_open_folder(stage: Stage) -> object:
     return stored(stage, store)
 
 
+def store_behind_a_link(stage: Stage) -> object:
+    """Look for a folder through a link in one that others can write to."""
+    folder, link = stage.folder / "others", stage.folder / "others" / "link"
+    folder.mkdir()
+    folder.chmod(0o777)
+    stage.stack.callback(shutil.rmtree, folder)
+    link.symlink_to(stage.folder)
+    return FileStore(link / "tokens")
+
+
 def store_in_a_locked_folder(stage: Stage) -> object:
     """Wait, for no time, until a process goes on that has the lock."""
     folder = stage.folder / "tokens"
     stage.stack.callback(shutil.rmtree, folder)
     stored(stage, FileStore(folder))
-    frozen = stage.stack.enter_context((folder / "lock").open())
-    fcntl.flock(frozen, fcntl.LOCK_EX)
+    stage.monkeypatch.setattr(file_store, "_locks", lambda _: False)
     seconds = SimpleNamespace(monotonic=count().__next__, sleep=lambda _: None)
     stage.monkeypatch.setattr(file_store, "time", seconds)
     return stored(stage, FileStore(folder))
@@ -552,7 +562,12 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage.monkeypatch.delattr(os, "geteuid"),
         FileStore(stage.folder),
     ),
+    "The folder of a store is reached by a link": store_behind_a_link,
     "The URL of a store is none": lambda _: RedisStore(f"redis://{CANARY}/{CANARY}@localhost"),
+    "The URL of a store lets others in between": lambda _: RedisStore(f"rediss://:{CANARY}@one?ssl_cert_reqs=none"),
+    "The client of a store is async": lambda _: RedisStore(redis.asyncio.Redis()),
+    "The client of a store decodes": lambda _: RedisStore(redis.Redis(decode_responses=True)),
+    "The client of a store may wait for ever": lambda _: RedisStore(redis.Redis(socket_timeout=None)),
     "No Redis is where a store looks for it": lambda stage: stored(
         stage, RedisStore(f"redis://user:{CANARY}@127.0.0.1:1")
     ),

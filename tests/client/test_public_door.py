@@ -38,7 +38,7 @@ EXTRAS = {
     "FileStore": (["stores.file_store"], "platformdirs", "files"),
     "Httpx2Auth": (["adapters.httpx2"], "httpx2", "httpx2"),
     "OpenTelemetryEvents": (["adapters.opentelemetry"], "opentelemetry.metrics", "otel"),
-    "RedisStore": (["stores.redis_store", "stores.redis_address"], "redis", "redis"),
+    "RedisStore": (["stores.redis_store", "stores.redis_access"], "redis", "redis"),
     "RequestsAuth": (["adapters.requests"], "requests", "requests"),
 }
 PUBLIC = {*daxko_auth.__all__, *EXTRAS}

@@ -34,7 +34,7 @@ from daxko_auth.wire.http import BearerAuth
 
 CANARY = "canary-4fd1c8"
 URL = "https://api.daxko.com"
-REDIS_URL = f"rediss+sentinel://user:{CANARY}@one,two/main?ssl_password={CANARY}&sentinel_password={CANARY}"
+REDIS_URL = f"rediss://user:{CANARY}@one/2?ssl_password={CANARY}"
 END = datetime(2030, 1, 1, tzinfo=UTC)
 CREDENTIALS = ApiCredentials("daxko_api_user", CANARY, f"{CANARY}.refresh")
 TOKEN = AccessToken(ClientScope(9999), Secret(CANARY), END, 86_400)

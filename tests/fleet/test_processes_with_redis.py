@@ -12,7 +12,7 @@ from workers import Worker, all_call, fleet
 
 from daxko_auth import ApiCredentials, RedisStore, RenewalPolicy, TokenSource
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.stores import redis_address, redis_line
+from daxko_auth.stores import redis_access, redis_connection
 
 PROCESSES = 16
 COLD, KILLED, FROZEN = 9999, 1234, 1235
@@ -129,8 +129,8 @@ def test_workers_forked_from_one_that_has_used_it_share_its_tokens_and_ask_once(
 ) -> None:
     """With --preload the source is made, and perhaps used, before there are workers."""
     # No step gives up because the machine is busy.
-    monkeypatch.setattr(redis_line, "_LONGEST_STEP", PATIENCE)
-    monkeypatch.setitem(redis_address._LIMITS, "socket_timeout", PATIENCE)
+    monkeypatch.setattr(redis_connection, "_LONGEST_STEP", PATIENCE)
+    monkeypatch.setitem(redis_access._OURS, "socket_timeout", PATIENCE)
     with (
         Sandbox() as sandbox,
         TokenSource(

@@ -88,10 +88,10 @@ def be_patient(store: str) -> None:
 
         file_store._FOLDER_LOCK_WAIT = PATIENCE  # type: ignore[misc]
     else:
-        from daxko_auth.stores import redis_address, redis_line  # noqa: PLC0415
+        from daxko_auth.stores import redis_access, redis_connection  # noqa: PLC0415
 
-        redis_line._LONGEST_STEP = PATIENCE  # type: ignore[misc]
-        redis_address._LIMITS.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        redis_connection._LONGEST_STEP = PATIENCE  # type: ignore[misc]
+        redis_access._OURS.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
 
 
 def work(store: str, where: str) -> None:

@@ -15,11 +15,11 @@ def patient_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no store give up because the machine is busy: a test in which one has to sets a limit of its own."""
     monkeypatch.setattr(file_store, "_FOLDER_LOCK_WAIT", PATIENCE)
     if find_spec("redis") is not None:
-        from daxko_auth.stores import redis_address, redis_line  # noqa: PLC0415 - there may be none
+        from daxko_auth.stores import redis_access, redis_connection  # noqa: PLC0415 - there may be none
 
-        monkeypatch.setattr(redis_line, "_LONGEST_STEP", PATIENCE)
+        monkeypatch.setattr(redis_connection, "_LONGEST_STEP", PATIENCE)
         for limit in ("socket_timeout", "socket_connect_timeout"):
-            monkeypatch.setitem(redis_address._LIMITS, limit, PATIENCE)
+            monkeypatch.setitem(redis_access._OURS, limit, PATIENCE)
 
 
 @pytest.fixture

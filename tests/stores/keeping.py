@@ -3,12 +3,17 @@ What the tests of stores keep, and for whom.
 """
 
 import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from daxko_auth import TokenStore
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
@@ -63,17 +68,50 @@ def entry_in(folder: Path) -> Path:
 
 def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | bytes | int, ...]]:
     """Return a list that gets every command that a `RedisStore` sends from now on."""
-    from daxko_auth.stores.redis_line import RedisLine  # noqa: PLC0415 - there may be no package for it
+    from daxko_auth.stores.redis_connection import RedisConnection  # noqa: PLC0415 - there may be no package for it
 
     commands: list[tuple[str | bytes | int, ...]] = []
-    send = RedisLine._send
+    send = RedisConnection._send
 
-    def noting(line: RedisLine, *command: str | bytes | int) -> object:
+    def noting(connection: RedisConnection, *command: str | bytes | int) -> object:
         commands.append(command)
-        return send(line, *command)
+        return send(connection, *command)
 
-    monkeypatch.setattr(RedisLine, "_send", noting)
+    monkeypatch.setattr(RedisConnection, "_send", noting)
     return commands
+
+
+def works(store: TokenStore) -> bool:
+    """Use everything once."""
+    with store.turn(KEY, timeout=5):
+        store.write(KEY, token())
+        store.drop(KEY, token("b"))
+    kept = store.read(KEY) == token()
+    store.drop(KEY, token())
+    return kept and store.read(KEY) is None
+
+
+@contextmanager
+def child_that(does: Callable[[], object]) -> Iterator[None]:
+    """Fork a child that does that, keeps what comes of it, and waits; yield when it is done so, and kill it."""
+    done, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            held = does()
+            os.write(tell, b"!")
+            signal.pause()
+            del held
+        finally:
+            os._exit(1)
+    os.close(tell)
+    try:
+        assert os.read(done, 1) == b"!"
+        yield
+    finally:
+        os.close(done)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from keeping import KEY, OTHERS, entry_in, key, token, warnings_of, whole
 
-from daxko_auth import FileStore
+from daxko_auth import ApiCredentials, ClientScope, FileStore, TokenKey, TokenSource
+from daxko_auth.sandbox import Sandbox
 from daxko_auth.stores.sealing import entry_name
 
 DAY = 86_400.0
@@ -69,6 +70,49 @@ def test_a_broken_entry_is_a_miss_with_one_warning_and_the_next_token_heals_it(
     store.write(KEY, token("b"))
     assert whole(FileStore(folder).read(KEY)) == whole(token("b"))
     assert len(warnings_of(caplog)) == 1
+
+
+NO_LOCK = ["a folder", "a folder with something in it", "a link", "a link to nowhere", "a pipe", "a socket"]
+
+
+@pytest.mark.parametrize("name", [f"{entry_name(KEY)}.lock", "lock"], ids=["of a token", "of the folder"])
+@pytest.mark.parametrize("kind", NO_LOCK)
+def test_what_is_no_lock_is_put_aside_with_one_warning(
+    store: FileStore, folder: Path, caplog: pytest.LogCaptureFixture, kind: str, name: str
+) -> None:
+    """Or else every process would ask for that token, until somebody looks into the folder."""
+    with store.turn(KEY, timeout=0):
+        store.write(KEY, token("a"))
+    BROKEN[kind](folder / name)
+
+    for _ in range(2):
+        with store.turn(KEY, timeout=0):
+            store.write(KEY, token("a"))
+            assert (folder / name).is_file()
+    (warning,) = warnings_of(caplog)
+    assert f"{folder / name} was no file of this user, and was put aside" in warning
+    (aside,) = folder.glob("*.tmp")
+
+    for path, days in ((aside, 32), (folder / "lock", 2)):
+        os.utime(path, (time.time() - days * DAY,) * 2, follow_symlinks=False)
+    store.write(KEY, token("a"))
+    assert aside.is_dir() == (kind == "a folder with something in it")
+    assert set(folder.glob("*.tmp")) <= {aside}
+
+
+def test_a_broken_key_costs_no_other_customer_anything(
+    sandbox: Sandbox, credentials: ApiCredentials, folder: Path
+) -> None:
+    """Three programs one after the other ask once for each customer."""
+    name = entry_name(TokenKey(sandbox.base_url, credentials, ClientScope(9999)))
+    for kind in ("token", "lock"):
+        (folder / f"{name}.{kind}").mkdir(0o700, parents=True)
+    folder.chmod(0o700)
+    for _ in range(3):
+        with TokenSource(credentials, sandbox.base_url, store=FileStore(folder)) as source:
+            source.token(9999)
+            source.token(1234)
+    assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 1)
 
 
 def test_a_broken_entry_breaks_no_other(store: FileStore, folder: Path) -> None:

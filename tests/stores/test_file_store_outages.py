@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeping import KEY, entry_in, token, warnings_of
+from keeping import KEY, child_that, entry_in, token, warnings_of
 
 from daxko_auth import ApiCredentials, FileStore, TokenSource, TokenStoreError
 from daxko_auth.sandbox import Sandbox
@@ -29,15 +29,15 @@ def test_without_locks_it_reads_and_writes_all_the_same(
     def none_here(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(fcntl, "flock", none_here)
-    with store.turn(KEY, timeout=600), FileStore(folder).turn(KEY, timeout=600):
+    monkeypatch.setattr(fcntl, "lockf", none_here)
+    with store.turn(KEY, timeout=600), FileStore(folder).turn(KEY, timeout=0):
         store.write(KEY, token("a", minutes=1))
         store.write(KEY, token("b"))
         assert store.read(KEY) == token("a")
         store.drop(KEY, token("a"))
         assert store.read(KEY) is None
-    mine = [warning for warning in warnings_of(caplog) if "no lock is to be had" in warning]
-    assert len(mine) == 2, "one of each store"
+    mine = [warning for warning in warnings_of(caplog) if "no lock can be had" in warning]
+    assert len(mine) == 1, "of the store whose turn it is; within one process there are locks"
     assert mine == warnings_of(caplog)
     assert sorted(path.name for path in folder.iterdir()) == [f"{entry_name(KEY)}.lock", "lock"]
 
@@ -75,6 +75,36 @@ def test_what_cannot_be_written_to_is_still_read(
     assert len(warnings_of(caplog)) == 2, "that, and that there are no locks"
 
 
+def written(store: FileStore) -> None:
+    """Write a newer token."""
+    store.write(KEY, token("b", minutes=1))
+
+
+def dropped(store: FileStore) -> None:
+    """Drop the one that is there."""
+    store.drop(KEY, token("a"))
+
+
+@pytest.mark.parametrize("code", [errno.EBUSY, errno.EXDEV, errno.EPERM])
+@pytest.mark.parametrize(("name", "change"), [("replace", written), ("unlink", dropped)])
+def test_an_entry_that_cannot_be_replaced_or_removed_concerns_its_own_key(
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    change: Callable[[FileStore], None],
+    code: int,
+) -> None:
+    """A file that is mounted into a container, or immutable; raised, it would cost all customers their store."""
+    store = FileStore(folder)
+    store.write(KEY, token("a"))
+    with pytest.MonkeyPatch.context() as broken:
+        failing(broken, name, code, lambda path, to="", **_: entry_in(folder).name in (path, to))
+        change(store)
+    assert store.read(KEY) == token("a")
+    (warning,) = warnings_of(caplog)
+    assert f"{entry_in(folder)} cannot be written to" in warning
+
+
 @pytest.mark.parametrize("name", ["fsync", "replace"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_write_that_fails_leaves_the_token_that_was_there(
@@ -100,16 +130,24 @@ def test_a_file_system_that_cannot_sync_a_folder_will_do(store: FileStore, monke
     assert store.read(KEY) is None
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+# From Python 3.12 on. That is what this is about.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_process_that_stands_still_with_the_folders_lock_stops_nobody_for_long(
     store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writing without the lock could put an older token over a newer one; so it is not written, and that is said."""
     monkeypatch.setattr(file_store, "_FOLDER_LOCK_WAIT", 0.05)
     store.write(KEY, token("a"))
-    with (folder / "lock").open() as frozen:
-        fcntl.flock(frozen, fcntl.LOCK_EX)
+
+    def stands_still() -> object:
+        frozen = (folder / "lock").open("r+")
+        fcntl.lockf(frozen, fcntl.LOCK_EX)
+        return frozen
+
+    with child_that(stands_still):
         for change in (store.write, store.drop):
-            with pytest.raises(TokenStoreError, match="another process has held"):
+            with pytest.raises(TokenStoreError, match="somebody else has held"):
                 change(KEY, token("a"))
         assert store.read(KEY) == token("a")
 

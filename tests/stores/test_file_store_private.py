@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keeping import KEY, PASSWORD, REFRESH_TOKEN, USERNAME, entry_in, token, warnings_of
@@ -127,6 +128,90 @@ def test_nor_is_it_used_when_it_becomes_so_later(
     assert list(folder.parent.glob("*.tmp")) == list(folder.parent.glob("*.lock")) == []
 
 
+def way_through_links(monkeypatch: pytest.MonkeyPatch, top: Path) -> None:
+    """Make a folder to look like the root of a file system in which only root and this user write, and a home in it."""
+    real = os.lstat
+
+    def seen(path: str | os.PathLike[str], **options: Any) -> os.stat_result:
+        found = real(path, **options)
+        fields = list(found)
+        if Path(path) in top.parents:
+            fields[stat.ST_MODE] &= ~0o022
+            fields[stat.ST_UID] = 0
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "lstat", seen)
+
+
+LINKS: dict[str, Callable[[Path], object]] = {
+    "absolute": lambda top: (top / "link").symlink_to(top / "real"),
+    "relative": lambda top: (top / "link").symlink_to("real"),
+    "upwards": lambda top: (top / "link").symlink_to("real/../real"),
+    "through another": lambda top: ((top / "first").symlink_to(top), (top / "link").symlink_to("first/real")),
+}
+
+
+@pytest.mark.parametrize("make", LINKS.values(), ids=LINKS)
+def test_a_link_on_the_way_is_followed_where_nobody_else_can_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
+) -> None:
+    """The system has some (/home, /var on macOS), and a home whose .cache is on a larger disk has one."""
+    way_through_links(monkeypatch, tmp_path)
+    (tmp_path / "real").mkdir()
+    make(tmp_path)
+    store = FileStore(tmp_path / "link" / ".." / "real" / "inner" / "tokens")
+    store.write(KEY, token())
+    assert FileStore(tmp_path / "real/inner/tokens").read(KEY) == token()
+    assert FileStore(tmp_path / "link/inner/tokens").read(KEY) == token()
+
+
+def test_a_link_on_the_way_to_what_is_not_there_yet_is_a_miss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is mounted later, perhaps."""
+    way_through_links(monkeypatch, tmp_path)
+    (tmp_path / "link").symlink_to("later")
+    store = FileStore(tmp_path / "link" / "tokens")
+    assert store.read(KEY) is None
+    (tmp_path / "later").mkdir()
+    store.write(KEY, token())
+    assert store.read(KEY) == token()
+
+
+@pytest.mark.parametrize("open_to_others", ["above the link", "above its target", "nothing, but it is a circle"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_link_on_the_way_that_others_can_change_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_to_others: str, when: str
+) -> None:
+    """It could lead to another folder of this user tomorrow; the message names it."""
+    way_through_links(monkeypatch, tmp_path)
+    link, path = tmp_path / "a" / "link", tmp_path / "a" / "link" / "inner" / "tokens"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b" / "real" / "inner").mkdir(parents=True)
+    store = FileStore(path)
+    if open_to_others == "above the link":
+        (tmp_path / "a").chmod(0o1777)
+        link.symlink_to(tmp_path / "b" / "real")
+    elif open_to_others == "above its target":
+        (tmp_path / "b").chmod(0o775)
+        link.symlink_to(tmp_path / "b" / "real")
+        (tmp_path / "b" / "real" / "inner").rename(tmp_path / "b" / "elsewhere")
+        (tmp_path / "b" / "real" / "inner").symlink_to(tmp_path / "b" / "elsewhere")
+        link = tmp_path / "b" / "real" / "inner"
+    else:
+        link.symlink_to("link")
+    with pytest.raises(TokenStoreError, match=f"by the symbolic link '{link}', which others can change; name the path"):
+        FileStore(path) if when == "before" else store.write(KEY, token())
+
+
+@root_only
+def test_a_link_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it may have made it where it is."""
+    way_through_links(monkeypatch, tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.chown(tmp_path / "link", NOBODY, -1, follow_symlinks=False)
+    with pytest.raises(TokenStoreError, match="which others can change"):
+        FileStore(tmp_path / "link" / "tokens")
+
+
 @pytest.mark.parametrize(
     ("path", "why"),
     [
@@ -200,6 +285,7 @@ def test_a_link_in_the_folder_is_never_followed(
         assert store.read(KEY) == token("a")
     assert (precious.read_text(), mode(precious)) == ("canary", 0o644)
     assert len(warnings_of(caplog)) == 2, "of the entry and of the locks"
+    assert not (folder / "lock").is_symlink()
 
 
 def test_a_file_that_may_not_be_read_is_a_miss_and_is_replaced(caplog: pytest.LogCaptureFixture) -> None:

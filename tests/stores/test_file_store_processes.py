@@ -5,19 +5,19 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from keeping import KEY, entry_in, token, warnings_of, whole
+from keeping import KEY, child_that, entry_in, key, token, warnings_of, whole
 from support import PATIENCE, eventually, in_child
 
 from daxko_auth import FileStore
 from daxko_auth.stores import file_store
+from daxko_auth.stores.sealing import entry_name
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -74,29 +74,6 @@ def test_a_writer_killed_at_any_step_loses_nothing_and_holds_nobody_up(
     assert warnings_of(caplog) == []
 
 
-@contextmanager
-def child_that(does: Callable[[], object]) -> Iterator[None]:
-    """Fork a child that does that, keeps what comes of it, and waits; yield when it is done so, and kill it."""
-    done, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            held = does()
-            os.write(tell, b"!")
-            signal.pause()
-            del held
-        finally:
-            os._exit(1)
-    os.close(tell)
-    try:
-        assert os.read(done, 1) == b"!"
-        yield
-    finally:
-        os.close(done)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
 def begun(turn: AbstractContextManager[None]) -> AbstractContextManager[None]:
     """Begin a turn that ends when nobody has it any more."""
     turn.__enter__()
@@ -135,16 +112,60 @@ def test_a_forked_child_does_not_go_on_with_its_parents_turn(store: FileStore) -
             pass
 
 
-def held_open(folder: Path) -> list[str]:
-    """Return which files of the folder this process has open."""
-    links = (f"/dev/fd/{number}" for number in os.listdir("/dev/fd"))  # noqa: PTH208 - the numbers only
-    return [path for link in links if (path := os.path.realpath(link)).startswith(f"{folder}/")]
+def test_a_turn_whose_holder_was_killed_is_free_while_a_child_of_it_lives_on(store: FileStore, folder: Path) -> None:
+    """A child inherits descriptors; with the lock, a worker that lives for weeks would keep its dead parent's turn."""
+    told, tell = os.pipe()
+
+    def forks_in_its_turn() -> object:
+        turn = begun(store.turn(KEY, timeout=0))
+        if os.fork() == 0:
+            try:
+                os.write(tell, str(os.getpid()).encode().ljust(10))
+                signal.pause()
+            finally:
+                os._exit(1)
+        return turn
+
+    with child_that(forks_in_its_turn):
+        orphan = int(os.read(told, 10))
+    try:
+        # It hangs where the orphan has it.
+        with store.turn(KEY, timeout=PATIENCE), (folder / f"{entry_name(KEY)}.lock").open("r+") as lock:
+            assert in_child(lambda: not file_store._locks(lock.fileno())), "it is ours"
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+        with suppress(ChildProcessError):  # where nobody adopts orphans
+            os.waitpid(orphan, 0)
+        os.close(told)
+        os.close(tell)
 
 
-def test_a_child_forked_in_the_middle_of_everything_has_nothing_open_and_harms_nobody(
+def test_a_fork_does_not_wait_for_a_file_system_that_hangs(
     store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads of the parent are in a turn and in a write; the child has neither, and leaves both alone."""
+    """One folder on a server that is away would stop all that the program starts."""
+    folder.mkdir(0o700)
+    real, hangs, go_on = os.open, threading.Event(), threading.Event()
+
+    def slow(path: Any, *args: Any, **options: Any) -> int:
+        if path == folder:
+            hangs.set()
+            go_on.wait()
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", slow)
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(go_on.set)
+        reading = pool.submit(store.read, KEY)
+        hangs.wait()
+        assert in_child(lambda: True)
+        assert not reading.done()
+
+
+def test_a_child_forked_in_the_middle_of_everything_harms_nobody(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of the parent are in a turn and in a write; the child waits for neither, and leaves both alone."""
     writing, go_on = threading.Event(), threading.Event()
     real = os.replace
 
@@ -157,7 +178,7 @@ def test_a_child_forked_in_the_middle_of_everything_has_nothing_open_and_harms_n
 
     def is_free_of_it() -> bool:
         monkeypatch.setattr(os, "replace", real)
-        with store.turn(KEY, timeout=0):
+        with store.turn(KEY, timeout=0), store.turn(key(scope=1234), timeout=PATIENCE):
             return store.read(KEY) is None
 
     # Let go before its thread is waited for, whatever happens.
@@ -165,16 +186,14 @@ def test_a_child_forked_in_the_middle_of_everything_has_nothing_open_and_harms_n
         last.callback(go_on.set)
         written = pool.submit(store.write, KEY, token("a"))
         writing.wait()
-        assert in_child(lambda: held_open(folder) == [])
         assert in_child(is_free_of_it)
         go_on.set()
         written.result()
         assert store.read(KEY) == token("a")
-    assert held_open(folder) == []
 
 
-def test_a_child_closes_only_what_it_inherited(store: FileStore) -> None:
-    """By the time it leaves a turn that it was forked in, the number may be another file's."""
+def test_a_child_that_leaves_a_turn_it_was_forked_in_closes_only_what_it_inherited(store: FileStore) -> None:
+    """The number of a descriptor that was closed before may be another file's by then."""
     ours = begun(store.turn(KEY, timeout=0))
 
     def leaves() -> bool:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import redis
-from keeping import ENTRY, KEY, token, warnings_of
+from keeping import KEY, token, warnings_of
 from raw_server import Behaviour, RawServer, dripping, resetting, saying
 from redis_server import RedisServer
 from support import PATIENCE, FakeClock, land_all
 
 from daxko_auth import ApiCredentials, RedisStore, RenewalPolicy, TokenKey, TokenSource, TokenStoreError
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.stores import redis_address, redis_line
+from daxko_auth.stores import redis_access, redis_connection
 from daxko_auth.wire.http import run_within
 
 NewSource = Callable[[RedisServer], TokenSource]
@@ -44,13 +44,6 @@ def restart(server: RedisServer) -> None:
     server.start()
 
 
-def other_types(server: RedisServer) -> None:
-    """Put something else where tokens and turns are kept."""
-    for name in server.names():
-        server.tell("DEL", name)
-        server.tell("LPUSH", name, "somebody else's")
-
-
 OUTAGES: dict[str, tuple[Callable[[RedisServer], Any], Callable[[RedisServer], Any]]] = {
     "down": (RedisServer.stop, RedisServer.start),
     "silent": (RedisServer.freeze, RedisServer.thaw),
@@ -63,7 +56,10 @@ OUTAGES: dict[str, tuple[Callable[[RedisServer], Any], Callable[[RedisServer], A
         lambda server: server.tell("CONFIG", "SET", "maxmemory", 0),
     ),
     "locked": (lambda server: server.tell("CONFIG", "SET", "requirepass", "another"), restart),
-    "used for something else": (other_types, lambda server: server.tell("FLUSHALL")),
+    "without leave to read": (
+        lambda server: server.tell("ACL", "SETUSER", "default", "-get"),
+        lambda server: server.tell("ACL", "SETUSER", "default", "+get"),
+    ),
 }
 
 
@@ -78,7 +74,7 @@ def test_while_redis_cannot_be_used_tokens_are_asked_for_directly_and_afterwards
         begin(own_redis)
         with pytest.MonkeyPatch.context() as limited:
             if outage == "silent":  # for ever, so that only the store's own limit ends a step
-                limited.setattr(redis_line, "_LONGEST_STEP", 0.2)
+                limited.setattr(redis_connection, "_LONGEST_STEP", 0.2)
             for _ in range(2):
                 one.reject(held)
                 held, before = one.token(9999), held
@@ -191,8 +187,8 @@ def test_whatever_it_answers_is_over_soon_and_leaves_nothing_behind(
     behave: Behaviour, sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program may be on that port by now, or a proxy that is broken."""
-    monkeypatch.setattr(redis_line, "_LONGEST_STEP", 0.2)
-    monkeypatch.setitem(redis_address._LIMITS, "socket_timeout", 0.2)
+    monkeypatch.setattr(redis_connection, "_LONGEST_STEP", 0.2)
+    monkeypatch.setitem(redis_access._OURS, "socket_timeout", 0.2)
 
     def turn() -> None:
         with store.turn(KEY, timeout=0.1):
@@ -222,7 +218,7 @@ def test_a_step_that_nobody_waits_for_any_more_sends_nothing(
 ) -> None:
     """The resolution of a name may take as long as it likes; by then the token may be an old one."""
     resolve, resolved = socket.getaddrinfo, threading.Event()
-    monkeypatch.setattr(redis_line, "_LONGEST_STEP", 0.1)
+    monkeypatch.setattr(redis_connection, "_LONGEST_STEP", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: (resolved.wait(), resolve(*args, **options))[1])
     with pytest.raises(TokenStoreError, match=r"\(TimeoutError\)"):
         RedisStore(shared_redis.url).write(KEY, token())
@@ -243,13 +239,3 @@ def test_without_a_thread_to_be_had_it_is_an_error_like_any_other(
     monkeypatch.setattr(threading.Thread, "start", none_left)
     with pytest.raises(TokenStoreError, match=r"\(RuntimeError\)"):
         RedisStore(shared_redis.url).read(KEY)
-
-
-def test_an_entry_of_another_type_is_not_touched(shared_redis: RedisServer) -> None:
-    """It is not ours; and the operator is told what the trouble is."""
-    shared_redis.tell("LPUSH", ENTRY, "somebody else's")
-    store = RedisStore(shared_redis.url)
-    for step in (lambda: store.read(KEY), lambda: store.write(KEY, token()), lambda: store.drop(KEY, token())):
-        with pytest.raises(TokenStoreError, match="ResponseError"):
-            step()
-    assert shared_redis.tell("LLEN", ENTRY) == 1

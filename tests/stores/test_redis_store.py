@@ -29,10 +29,11 @@ from leaks.needles import found_in
 from redis_server import RedisServer
 from support import PATIENCE, eventually, in_child
 
-from daxko_auth import RedisStore, Secret, TokenStoreError
-from daxko_auth.stores.redis_address import RedisAddress
-from daxko_auth.stores.redis_line import RedisLine
-from daxko_auth.stores.sealing import sealed
+from daxko_auth import ApiCredentials, ClientScope, RedisStore, TokenKey, TokenSource, TokenStoreError
+from daxko_auth.sandbox import Sandbox
+from daxko_auth.stores.redis_access import RedisAccess
+from daxko_auth.stores.redis_connection import RedisConnection
+from daxko_auth.stores.sealing import LARGEST_ENTRY, entry_name, sealed
 
 
 @pytest.fixture
@@ -83,12 +84,29 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+OTHER_THINGS: dict[str, tuple[str | bytes | int, ...]] = {
+    **{name: ("SET", ENTRY, damaged) for name, damaged in DAMAGED.items()},
+    "too long": ("SETRANGE", ENTRY, 1 << 27, "x"),
+    "one byte too long": ("SETRANGE", ENTRY, LARGEST_ENTRY, "x"),
+    "a number": ("INCR", ENTRY),
+    "a bit": ("SETBIT", ENTRY, 7, 1),
+    "a list": ("LPUSH", ENTRY, "somebody else's"),
+    "a hash": ("HSET", ENTRY, "token", "somebody else's"),
+    "a set": ("SADD", ENTRY, "somebody else's"),
+    "a sorted set": ("ZADD", ENTRY, 1, "somebody else's"),
+    "a stream": ("XADD", ENTRY, "*", "token", "somebody else's"),
+}
+
+
+@pytest.mark.parametrize("command", OTHER_THINGS.values(), ids=OTHER_THINGS)
 def test_an_entry_that_does_not_open_is_a_miss_with_one_warning_and_heals(
-    store: RedisStore, shared_redis: RedisServer, caplog: pytest.LogCaptureFixture, damaged: bytes
+    store: RedisStore,
+    shared_redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    command: tuple[str | bytes | int, ...],
 ) -> None:
     """A cache that fails every run until somebody deletes a key is worse than none."""
-    shared_redis.tell("SET", ENTRY, damaged)
+    shared_redis.tell(*command)
     assert store.read(KEY) is None
     assert store.read(KEY) is None
     assert warnings_of(caplog) == [
@@ -98,6 +116,35 @@ def test_an_entry_that_does_not_open_is_a_miss_with_one_warning_and_heals(
     store.write(KEY, token())
     assert store.read(KEY) == token()
     assert shared_redis.tell("PTTL", ENTRY) > 0
+
+
+@pytest.mark.parametrize(
+    "command", [("SET", TURN, "somebody else's"), ("LPUSH", TURN, "x"), ("SETRANGE", TURN, 1 << 20, "x")], ids=repr
+)
+def test_what_is_no_turn_is_replaced_by_one(
+    store: RedisStore, shared_redis: RedisServer, command: tuple[str | bytes | int, ...]
+) -> None:
+    """It has no end, and everybody would wait for it whenever that token is renewed."""
+    shared_redis.tell(*command)
+    with store.turn(KEY, timeout=PATIENCE):
+        assert shared_redis.tell("PTTL", TURN) > 0
+        shared_redis.tell("DEL", TURN)
+        shared_redis.tell(*command)
+    assert shared_redis.names() == [TURN], "another's is not taken away"
+
+
+def test_one_key_of_another_type_costs_no_other_customer_anything(
+    sandbox: Sandbox, credentials: ApiCredentials, shared_redis: RedisServer
+) -> None:
+    """Three programs one after the other ask once for each customer."""
+    name = entry_name(TokenKey(sandbox.base_url, credentials, ClientScope(9999)))
+    for kind in ("token", "turn"):
+        shared_redis.tell("LPUSH", f"daxko_auth:{{{name}}}:{kind}", "somebody else's")
+    for _ in range(3):
+        with TokenSource(credentials, sandbox.base_url, store=RedisStore(shared_redis.url)) as source:
+            source.token(9999)
+            source.token(1234)
+    assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 1)
 
 
 @pytest.mark.parametrize("life", [0, -1])
@@ -123,10 +170,12 @@ def test_nothing_is_connected_before_the_first_use_and_nothing_is_left_open(own_
         eventually(lambda: clients_of(own_redis) == 0)
 
 
-def test_a_line_is_hung_up_where_it_is_left(own_redis: RedisServer) -> None:
+def test_a_connection_is_closed_where_it_is_left(own_redis: RedisServer) -> None:
     """Not by the garbage collector: it comes when it likes, and not with every Python."""
-    with RedisLine(RedisAddress.of(Secret(own_redis.url))) as line:
-        line.do(lambda send: send("GET", ENTRY))
+    access = RedisAccess.of(own_redis.url)
+    assert isinstance(access, RedisAccess)
+    with RedisConnection(access) as connection:
+        connection.do(lambda send: send("GET", ENTRY))
         assert clients_of(own_redis) == 1
     eventually(lambda: clients_of(own_redis) == 0)
 
@@ -137,8 +186,8 @@ def test_its_first_use_imports_nothing(shared_redis: RedisServer) -> None:
 import sys
 from keeping import KEY, token
 from daxko_auth import RedisStore
-from daxko_auth.stores import redis_address, redis_line
-redis_line._LONGEST_STEP = redis_address._LIMITS["socket_timeout"] = {PATIENCE}
+from daxko_auth.stores import redis_access, redis_connection
+redis_connection._LONGEST_STEP = redis_access._OURS["socket_timeout"] = {PATIENCE}
 store = RedisStore("redis://localhost:{shared_redis.port}")
 before = set(sys.modules)
 with store.turn(KEY, timeout=1):

@@ -11,7 +11,7 @@ from support import PATIENCE, eventually
 
 from daxko_auth import RedisStore, TokenStoreError
 from daxko_auth.stores import redis_store
-from daxko_auth.stores.redis_line import RedisLine
+from daxko_auth.stores.redis_connection import RedisConnection
 from daxko_auth.stores.sealing import sealed
 
 
@@ -20,6 +20,9 @@ def store(shared_redis: RedisServer) -> RedisStore:
     """Give a store without anything in it."""
     return RedisStore(shared_redis.url)
 
+
+SOMEBODY = b"5" * 32
+"""Who has a turn that is not ours."""
 
 A_MINUTE = 90.0
 """The wait whose turn lasts a minute, which is the longest that one lasts in Redis, whose clock nobody here can set."""
@@ -57,8 +60,8 @@ def test_a_turn_that_was_lost_is_no_error_and_anothers_is_left_alone(
     with store.turn(KEY, timeout=A_MINUTE):
         shared_redis.tell("FLUSHALL")
         if lost == "to somebody else":
-            shared_redis.tell("SET", TURN, "somebody else's")
-    assert shared_redis.tell("GET", TURN) == (b"somebody else's" if lost == "to somebody else" else None)
+            shared_redis.tell("SET", TURN, SOMEBODY)
+    assert shared_redis.tell("GET", TURN) == (SOMEBODY if lost == "to somebody else" else None)
 
 
 def test_a_turn_that_cannot_be_given_back_is_no_error(own_redis: RedisServer) -> None:
@@ -101,7 +104,7 @@ def test_who_waits_hardly_notices_what_happens_to_redis_meanwhile(
     monkeypatch.setattr(redis_store, "_SHORTEST_ABSENCE", PATIENCE)
     monkeypatch.setattr(redis_store, "_LONGEST_ABSENCE", PATIENCE)
     store = RedisStore(own_redis.url)
-    own_redis.tell("SET", TURN, "somebody else's")
+    own_redis.tell("SET", TURN, SOMEBODY)
     with ThreadPoolExecutor(1) as pool:
         waiting = waiter(pool, store, own_redis)
         if event == "restarted":
@@ -120,10 +123,11 @@ def test_a_turn_whose_grant_got_lost_on_the_way_is_still_ours(
     store: RedisStore, shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or else we would wait for ourselves."""
-    monkeypatch.setattr(redis_store, "token_hex", lambda _: "ours")
-    shared_redis.tell("SET", TURN, "ours")
+    ours = "a" * 32
+    monkeypatch.setattr(redis_store, "token_hex", lambda _: ours)
+    shared_redis.tell("SET", TURN, ours)
     with store.turn(KEY, timeout=0):
-        assert shared_redis.tell("GET", TURN) == b"ours"
+        assert shared_redis.tell("GET", TURN) == ours.encode()
     assert shared_redis.names() == []
 
 
@@ -185,7 +189,7 @@ def test_those_who_give_up_do_not_do_so_together_and_look_ever_less_often(
     store: RedisStore, shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They began to wait when a deployment started them all; each that gives up is a request to Daxko."""
-    shared_redis.tell("SET", TURN, "somebody else's")
+    shared_redis.tell("SET", TURN, SOMEBODY)
     patience = []
     for _ in range(10):
         passing = PassingTime(monkeypatch)
@@ -196,7 +200,7 @@ def test_those_who_give_up_do_not_do_so_together_and_look_ever_less_often(
         assert len(passing.waits) < 80
     assert all(12.5 <= each <= 15 for each in patience)
     assert len(set(patience)) == 10
-    assert shared_redis.tell("GET", TURN) == b"somebody else's"
+    assert shared_redis.tell("GET", TURN) == SOMEBODY
 
 
 def test_when_redis_is_gone_those_who_wait_do_not_all_give_up_at_once(
@@ -205,7 +209,7 @@ def test_when_redis_is_gone_those_who_wait_do_not_all_give_up_at_once(
     """An outage of Redis must not be a stampede at Daxko; nor does anybody wait for it to the end."""
     for lot, absence in ((min, 1), (max, 3)):
         monkeypatch.setattr(redis_store, "_RANDOM", SimpleNamespace(uniform=lot))
-        own_redis.tell("SET", TURN, "somebody else's")
+        own_redis.tell("SET", TURN, SOMEBODY)
         passing = PassingTime(monkeypatch)
         passing.events = [own_redis.stop]
         with pytest.raises(TokenStoreError):
@@ -218,7 +222,7 @@ def test_when_redis_comes_back_those_who_wait_go_on_waiting(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart takes a moment, and a failover some seconds."""
-    own_redis.tell("SET", TURN, "somebody else's")
+    own_redis.tell("SET", TURN, SOMEBODY)
     passing = PassingTime(monkeypatch)
     passing.events = [own_redis.stop, lambda: None, lambda: None, own_redis.start]
     with RedisStore(own_redis.url).turn(KEY, timeout=A_MINUTE):
@@ -244,14 +248,14 @@ def test_of_two_that_write_at_once_the_newer_token_stays(
     """What is kept is compared here and replaced there; somebody else may come in between."""
     if before == "an older one":
         store.write(KEY, token("oldest", minutes=-1))
-    real, others = RedisLine._send, [sealed(KEY, token("newer", minutes=1))]
+    real, others = RedisConnection._send, [sealed(KEY, token("newer", minutes=1))]
 
-    def late(line: RedisLine, *command: str | bytes | int) -> object:
+    def late(connection: RedisConnection, *command: str | bytes | int) -> object:
         if command[0] == "EVAL" and others:
             shared_redis.tell("SET", ENTRY, others.pop())
-        return real(line, *command)
+        return real(connection, *command)
 
-    monkeypatch.setattr(RedisLine, "_send", late)
+    monkeypatch.setattr(RedisConnection, "_send", late)
     store.write(KEY, token("older"))
     assert store.read(KEY) == token("newer", minutes=1)
 

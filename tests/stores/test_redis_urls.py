@@ -1,46 +1,48 @@
 """What the URL of a `RedisStore` can be, and that each kind of it works with a real server of that kind."""
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import redis
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from keeping import ENTRY, KEY, TURN, token
+from keeping import KEY, token, works
 from leaks.rendering import rendered
 from raw_server import RawServer, saying
 from redis_server import RedisServer, redis_server
-from support import eventually
+from support import PATIENCE
 
 from daxko_auth import RedisStore, TokenStoreError
-from daxko_auth.stores import redis_address
+from daxko_auth.stores.redis_access import RedisAccess
 
 CANARY = "canary-of-redis"
 
 SHOWN = {
+    "redis://": "redis://localhost:6379",
+    "redis:///0": "redis://localhost:6379",
     "redis://localhost": "redis://localhost:6379",
     "  redis://localhost:7000/3\n": "redis://localhost:7000",
     f"redis://:{CANARY}@10.0.0.7": "redis://10.0.0.7:6379",
+    f"redis://:{CANARY}@:7000/1": "redis://localhost:7000",
     f"redis://{CANARY}:{CANARY}%2F%40@redis.example/": "redis://redis.example:6379",
+    f"redis://redis_1?username={CANARY}&password={CANARY}&db=3&client_name=us": "redis://redis_1:6379",
+    "redis://localhost?socket_timeout=60&decode_responses=true&protocol=3&retry=7": "redis://localhost:6379",
+    "redis://localhost?retry_on_timeout=true&retry_on_error=x&encoding=utf-16": "redis://localhost:6379",
     f"rediss://user:{CANARY}@[::1]:6380/0?ssl_ca_certs=/ca.pem&ssl_password={CANARY}": "rediss://[::1]:6380",
+    "rediss://localhost?ssl_cert_reqs=required&ssl_check_hostname=True": "rediss://localhost:6379",
+    # As Celery wants it.
+    f"rediss://:{CANARY}@localhost:6379/0?ssl_cert_reqs=CERT_REQUIRED": "rediss://localhost:6379",
+    f"redis+socket://:{CANARY}@/run/redis.sock?virtual_host=2": "unix:///run/redis.sock",
     f"unix://user:{CANARY}@/run/redis%20here.sock?db=2": "unix:///run/redis here.sock",
-    f"redis+sentinel://user:{CANARY}@one,two:1/main/0?sentinel_password={CANARY}": (
-        "redis+sentinel://one:26379,two:1/main"
-    ),
-    "rediss+sentinel://one/main": "rediss+sentinel://one:26379/main",
-    f"redis+cluster://user:{CANARY}@one:7000,two": "redis+cluster://one:7000,two:6379",
-    "rediss+cluster://one/": "rediss+cluster://one:6379",
+    f"unix:///run/redis.sock?db=2&password={CANARY}": "unix:///run/redis.sock",
 }
 
 
-@pytest.mark.parametrize(("url", "shown"), SHOWN.items(), ids=SHOWN.values())
+@pytest.mark.parametrize(("url", "shown"), SHOWN.items(), ids=range(len(SHOWN)))
 def test_a_store_shows_where_it_is_and_neither_user_nor_password(url: str, shown: str) -> None:
     """It is printed with the source that has it."""
     store = RedisStore(url)
@@ -48,22 +50,46 @@ def test_a_store_shows_where_it_is_and_neither_user_nor_password(url: str, shown
     assert CANARY not in repr(vars(store))
 
 
+@pytest.mark.parametrize("url", SHOWN, ids=range(len(SHOWN)))
+def test_a_url_means_what_it_means_to_redis_py_but_for_what_is_decided_here(url: str) -> None:
+    """One setting serves the whole program; no option of it makes callers wait, or lets answers be read otherwise."""
+    access = RedisAccess.of(url)
+    assert isinstance(access, RedisAccess)
+    options = access.open().get_connection_kwargs()
+    as_redis_py_has_it = url.strip().replace("redis+socket", "unix").replace("virtual_host", "db")
+    theirs = redis.Redis.from_url(as_redis_py_has_it).get_connection_kwargs()
+    for name in ("host", "port", "path", "db", "username", "password", "client_name", "ssl_ca_certs", "ssl_password"):
+        assert options.get(name) == theirs.get(name)
+    assert (options["protocol"], options["decode_responses"], options["encoding"]) == (2, False, "utf-8")
+    assert options["socket_timeout"] == options["socket_connect_timeout"] == PATIENCE
+    assert (options["retry"].get_retries(), "retry_on_error" in options, "retry_on_timeout" in options) == (
+        0,
+        False,
+        False,
+    )
+    tls = ("required", True) if url.startswith("rediss") else (None, None)
+    assert (options.get("ssl_cert_reqs"), options.get("ssl_check_hostname")) == tls
+
+
 REFUSED = [
     *["", "localhost", "localhost:6379", "http://localhost", "redis:localhost", f"redis://{CANARY}:{CANARY}", None, 7],
-    *["redis://", "redis:///0", "redis://one,two", "redis://one:0", "redis://one:65536", "redis://one/zero"],
+    *["redis://one,two", "redis://one:65536", "redis://one/zero", "redis://[::1", b"redis://localhost", redis.Redis],
     # Characters of a password that ought to be percent-encoded.
     *[f"redis://:{CANARY}{special}{CANARY}@localhost" for special in "/?#"],
-    *[f"redis://localhost/0?{option}" for option in (f"password={CANARY}", CANARY, "socket_timeout=60", "retry=7")],
-    *[f"redis://localhost/0?ssl_ca_cert={CANARY}", f"redis://localhost?ssl_ca_certs&{CANARY}"],
-    *["redis://localhost?decode_responses=True", "rediss://localhost?ssl_cert_reqs=none", "redis://localhost#0"],
-    *["unix://run/redis.sock", "unix://", f"unix:///run/redis.sock?password={CANARY}", "unix:///a?db=x"],
-    *["redis+sentinel://one,two", "redis+sentinel://one/", "redis+sentinel:///main", "redis+sentinel://one/main/x"],
-    *["redis+cluster://one/0", "redis+cluster://", "redis+cluster://one,,two", f"rediss://{CANARY}@"],
+    *[f"redis://:1{special}{CANARY}@localhost" for special in "/?#"],
+    *[f"redis://:a@b{special}{CANARY}@localhost" for special in "/?#"],
+    *[f"unix://:a{at}{special}{CANARY}@/run/redis.sock" for special in "/?#" for at in ("@", "")],
+    f"redis://:a?{CANARY}=b@localhost",
+    *[f"redis://localhost/0?{option}" for option in (CANARY, f"{CANARY}=1", "db=x", "connection_class=x", "ssl=1")],
+    *[f"redis://localhost/0?ssl_ca_cert={CANARY}", f"redis://localhost?ssl_ca_certs&{CANARY}", "redis://localhost#0"],
+    *["unix://run/redis.sock", "unix://", "unix:///a?db=x"],
+    f"redis+sentinel://:{CANARY}@one,two/main",
+    f"redis+cluster://:{CANARY}@one",
     f"{CANARY}://localhost",
 ]
 
 
-@pytest.mark.parametrize("url", REFUSED, ids=repr)
+@pytest.mark.parametrize("url", REFUSED, ids=range(len(REFUSED)))
 def test_what_is_no_such_url_is_refused_at_once_and_not_quoted(url: str) -> None:
     """A URL that is slightly wrong has its password anywhere."""
     with pytest.raises(TokenStoreError, match="such as redis://user:password@host:6379/0") as caught:
@@ -72,14 +98,23 @@ def test_what_is_no_such_url_is_refused_at_once_and_not_quoted(url: str) -> None
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
-def works(store: RedisStore) -> bool:
-    """Use everything once."""
-    with store.turn(KEY, timeout=5):
-        store.write(KEY, token())
-        store.drop(KEY, token("b"))
-    kept = store.read(KEY) == token()
-    store.drop(KEY, token())
-    return kept and store.read(KEY) is None
+UNSAFE = [
+    *[f"ssl_cert_reqs={value}" for value in ("none", "optional", "CERT_NONE", "CERT_OPTIONAL", "0", "", CANARY)],
+    *[f"ssl_check_hostname={value}" for value in ("false", "0", "no", "")],
+    *["ssl_cert_reqs=required&ssl_cert_reqs=none", "ssl_cert_reqs=none&ssl_cert_reqs=required"],
+]
+
+
+@pytest.mark.parametrize("option", UNSAFE)
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_an_option_that_would_let_somebody_in_between_is_refused_by_name(scheme: str, option: str) -> None:
+    """Whoever is in between would get the password of the Redis."""
+    name = option.partition("=")[0]
+    with pytest.raises(
+        TokenStoreError, match=f"the URL sets {name} to something other than .*, and RedisStore always checks"
+    ) as caught:
+        RedisStore(f"{scheme}://user:{CANARY}@localhost:6379/0?{option}")
+    assert CANARY not in rendered(caught.value)
 
 
 def test_a_socket_and_a_number_of_a_database() -> None:
@@ -146,80 +181,9 @@ def test_tls_with_an_authority_of_ones_own_and_never_without_a_check(tmp_path: P
                 RedisStore(elsewhere).read(KEY)
 
 
-def test_sentinels_say_who_the_master_is(own_redis: RedisServer) -> None:
-    """One of them may be down; and each renewal asks anew, so a failover needs no restart."""
-    sentinels_password = f"{CANARY}-of-sentinel"
-    own_redis.tell("CONFIG", "SET", "requirepass", CANARY)
-    watched = (f"sentinel monitor main 127.0.0.1 {own_redis.port} 1", f"sentinel auth-pass main {CANARY}")
-    with redis_server(*watched, f"requirepass {sentinels_password}", sentinel=True) as sentinel:
-        hosts = f"127.0.0.1:1,127.0.0.1:{sentinel.port}"
-        url = f"redis+sentinel://:{CANARY}@{hosts}/main/1?sentinel_password={sentinels_password}"
-        assert works(RedisStore(url))
-        for wrong in (url.replace("/main", "/other"), url.partition("?")[0]):
-            with pytest.raises(TokenStoreError, match="sentinel://") as caught:
-                RedisStore(wrong).read(KEY)
-            assert CANARY not in rendered(caught.value)
-        own_redis.stop()
-        with pytest.raises(TokenStoreError, match="ConnectionError"):  # at once
-            RedisStore(url).read(KEY)
-
-
-def silent(_: socket.socket, stopped: threading.Event) -> None:
-    """Say nothing."""
-    stopped.wait()
-
-
-@contextmanager
-def nobody_there() -> Iterator[int]:
-    """Give a port where connections are neither taken nor refused, as behind a firewall."""
-    with socket.socket() as full, ExitStack() as waiting:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(4):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        yield full.getsockname()[1]
-
-
-@pytest.mark.parametrize("kind", ["silent", "nobody there"])
-def test_a_sentinel_that_does_not_answer_is_passed_over(
-    shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    """There are three, so that one may be lost. Nothing else but the limit of one step ends the wait for it."""
-    limit = "socket_timeout" if kind == "silent" else "socket_connect_timeout"
-    monkeypatch.setitem(redis_address._LIMITS, limit, 1.0)
-    with (
-        RawServer(silent) as mute,
-        nobody_there() as lost,
-        redis_server(f"sentinel monitor main 127.0.0.1 {shared_redis.port} 1", sentinel=True) as sentinel,
-    ):
-        first = mute.port if kind == "silent" else lost
-        store = RedisStore(f"redis+sentinel://127.0.0.1:{first},127.0.0.1:{sentinel.port}/main")
-        assert store.read(KEY) is None
-
-
 def test_no_handshake_is_needed_that_an_older_server_or_a_proxy_does_not_know() -> None:
     """Nor does anything of what comes with it make a difference here."""
     with RawServer(saying(b"")) as server, pytest.raises(TokenStoreError):
         RedisStore(f"redis://127.0.0.1:{server.port}").read(KEY)
     assert b"".join(server.requests)
     assert b"HELLO" not in b"".join(server.requests)
-
-
-def test_both_keys_of_a_token_are_in_one_slot_of_a_cluster() -> None:
-    """Scripts see keys of one slot only; one node of those named may be down."""
-    with redis_server("cluster-enabled yes", "cluster-require-full-coverage no") as node:
-        # Whoever serves the last slot is down, and ours is another one.
-        assert node.tell("CLUSTER", "KEYSLOT", ENTRY) == node.tell("CLUSTER", "KEYSLOT", TURN) < 16_383
-        node.tell("CLUSTER", "ADDSLOTS", *range(16_383))
-        eventually(lambda: b"cluster_state:ok" in node.tell("CLUSTER", "INFO"))
-        store = RedisStore(f"redis+cluster://127.0.0.1:1,127.0.0.1:{node.port}")
-        assert works(store)
-        store.write(KEY, token())
-        assert node.names() == [ENTRY]
-        node.tell("ACL", "SETUSER", "daxko", "on", f">{CANARY}", "~daxko_auth:*", *["+get", "+set", "+del", "+eval"])
-        node.tell("ACL", "SETUSER", "daxko", "+cluster|slots", "+command")
-        assert works(RedisStore(f"redis+cluster://daxko:{CANARY}@127.0.0.1:{node.port}"))
-        with pytest.raises(TokenStoreError, match="RedisClusterException"):  # at once
-            RedisStore("redis+cluster://127.0.0.1:1").read(KEY)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keeping import KEY, OTHERS, PASSWORD, REFRESH_TOKEN, key, token, whole
@@ -30,7 +31,7 @@ from daxko_auth.sandbox import Sandbox
 View = Callable[[], TokenStore]
 
 
-@pytest.fixture(params=["MemoryStore", "FileStore", "RedisStore"])
+@pytest.fixture(params=["MemoryStore", "FileStore", "RedisStore", "RedisStore of a client"])
 def view(request: pytest.FixtureRequest) -> View:
     """Return what makes a view of one empty store of each kind."""
     if request.param == "FileStore":
@@ -39,6 +40,11 @@ def view(request: pytest.FixtureRequest) -> View:
     if request.param == "RedisStore":
         url = request.getfixturevalue("shared_redis").url
         return lambda: RedisStore(url)
+    if request.param == "RedisStore of a client":
+        port = request.getfixturevalue("shared_redis").port
+        client = redis.Redis(port=port, socket_timeout=PATIENCE)
+        request.addfinalizer(client.close)  # noqa: PT021 - not every kind of store has one
+        return lambda: RedisStore(client)
     store = MemoryStore()
     return lambda: store
 

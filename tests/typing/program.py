@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import assert_type
 
 import httpx
+import redis
 
 from daxko_api.api.members import request_member_token
 from daxko_api.models import MemberTokenRequest
@@ -44,7 +45,8 @@ def threads(credentials: ApiCredentials) -> None:
     for store in (FileStore(), FileStore("tokens"), FileStore(folder=Path("tokens"))):
         assert_type(store, FileStore)
         TokenSource(credentials, store=store).close()
-    TokenSource(credentials, store=RedisStore("rediss://redis.example")).close()
+    for shared in (RedisStore("rediss://redis.example"), RedisStore(redis.Redis(socket_timeout=1))):
+        TokenSource(credentials, store=shared).close()
     try:
         with Daxko(credentials, "9999", timeout=5) as daxko, daxko.for_scope(1234) as sibling:
             assert_type(daxko.http, httpx.Client)

@@ -1,23 +1,24 @@
 """
 A connection to a Redis that keeps nobody waiting, and whose errors hold no password.
 
-It is made for one step, or for the looks of somebody who waits, and closed at once: there is nothing to close later,
-no firewall to cut it in the meantime, and a forked process inherits none.
+For a URL it is made for one step, or for the looks of somebody who waits, and closed at once: there is nothing to close
+later, no firewall to cut it in the meantime, and a forked process inherits none. A client that the program made has
+connections of its own, which redis-py replaces in a forked process.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final, Protocol, Self, TypeVar
 
 from attrs import frozen
 
 from daxko_auth.model.errors import TokenStoreError
-from daxko_auth.stores.redis_address import RedisAddress, RedisClient
+from daxko_auth.stores.redis_access import RedisAccess, RedisClient
 from daxko_auth.wire.http import run_within
 
 _Result = TypeVar("_Result")
 
-# Seconds for one step in all, names, sentinels and handshakes included.
+# Seconds for one step in all, names, sentinels, handshakes and a program's own retries included.
 _LONGEST_STEP: Final = 2.0
 
 
@@ -36,20 +37,19 @@ class _Failure:
     kind: str
 
 
-class RedisLine:
-    """Connected with its first step, and hung up with the first that fails."""
+class RedisConnection:
+    """Connected with its first step, and closed with the first that fails."""
 
-    def __init__(self, address: RedisAddress) -> None:
-        self._address = address
-        self._closing = ExitStack()
+    def __init__(self, access: RedisAccess) -> None:
+        self._access = access
         self._redis: RedisClient | None = None
-        self._hung_up = False
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hang_up()
+        self._close()
 
     def do(self, step: Callable[[Send], _Result]) -> _Result:
         """
@@ -67,32 +67,32 @@ class RedisLine:
             outcome = _Failure(type(error).__name__)
         if isinstance(outcome, _Failure):
             # What is still under way ends with its connection.
-            self._hang_up()
+            self._close()
             raise TokenStoreError(
-                f"token store: {self._address} cannot be used ({outcome.kind}). Check that Redis runs there, can be "
-                "reached and is no replica, that user and password are right, and that this user may run GET, SET, "
+                f"token store: {self._access.name} cannot be used ({outcome.kind}). Check that Redis runs there, can "
+                "be reached and is no replica, that user and password are right, and that this user may run GET, SET, "
                 "DEL and EVAL on keys daxko_auth:*"
             )
         return outcome
 
     def _attempt(self, step: Callable[[Send], _Result]) -> _Result | _Failure:
         try:
-            self._redis = self._redis or self._address.open(self._closing)
+            self._redis = self._redis or self._access.open()
             return step(self._send)
         except BaseException as error:  # noqa: BLE001 - redis-py's errors and their frames hold the password, and end here
             return _Failure(type(error).__name__)
         finally:
             # Nobody waits for it any more, and it may have connected after the rest was closed.
-            if self._hung_up:
-                self._hang_up()
+            if self._closed:
+                self._close()
 
     def _send(self, *command: str | bytes | int) -> object:
-        # Closed, redis-py's client would connect anew.
-        if self._redis is None or self._hung_up:
+        # Closed, redis-py's client would connect again.
+        if self._redis is None or self._closed:
             raise TimeoutError
         return self._redis.execute_command(*command)
 
-    def _hang_up(self) -> None:
-        self._hung_up = True
+    def _close(self) -> None:
+        self._closed = True
         with suppress(Exception):  # of redis-py, with the password in its frames
-            self._closing.close()
+            self._access.give_back(self._redis)
