@@ -195,7 +195,7 @@ class TokenSource:
             slot.drop(token)
         self._rejected(slot, token)
 
-    def replacement_for(self, token: AccessToken) -> AccessToken | None:
+    def replacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """
         After a 401 to `token`: return the token to replay the call with, or None to hand the 401 over.
 
@@ -209,14 +209,14 @@ class TokenSource:
             return None
         return self._replacement(token, boarding.join() if isinstance(boarding, Flight) else boarding)
 
-    async def areplacement_for(self, token: AccessToken) -> AccessToken | None:
+    async def areplacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
         boarding = self._board_after_401(token)
         if boarding is None:
             return None
         return self._replacement(token, await boarding.ajoin() if isinstance(boarding, Flight) else boarding)
 
-    def replacement_refused(self, token: AccessToken) -> None:
+    def replacement_refused(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
         """
         After a 401 to a replay: for a while, hand over 401s of this scope without renewing.
 
@@ -224,12 +224,14 @@ class TokenSource:
         tokens would be a storm.
         """
         if self._closing.is_set():
-            return
+            return False
         with self._lock:
-            began = self._slot_of(token.scope).hold(token)
+            slot = self._slot_of(token.scope)
+            began = slot.hold(token)
+            fresh = slot.held is not None and slot.held.token == token
         self._announce(ReplacementRefused(token.scope, token.fingerprint))
         if not began:
-            return
+            return fresh
         log.warning(
             "%s: %s refused the fresh token %s too; for %g s its 401s are handed over without a renewal. Check that "
             "the account may use this endpoint",
@@ -238,8 +240,16 @@ class TokenSource:
             token.fingerprint,
             self._policy.hold,
         )
+        return fresh
 
-    def refused_without_replay(self, token: AccessToken) -> bool:
+    def doubt(self, token: AccessToken) -> None:
+        """Whether a server refused `token` could not be seen: it counts as stale."""
+        with self._lock:
+            slot = self._slot_of(token.scope)
+            if slot.held is not None and slot.held.token == token:
+                slot.held = evolve(slot.held, stale_at_monotonic=float("-inf"))
+
+    def refused_without_replay(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
         """
         After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
 
