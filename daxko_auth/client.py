@@ -291,7 +291,7 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *,
         case Refusal.ACCESS_TOKEN:
             ask_daxko = "Check with Daxko that the API account may sign members in for this Daxko client"
             if not was_replaced:
-                what = f"refused the access token, and a fresh one a moment ago. {ask_daxko}"
+                what = f"refused the access token, and a fresh token a moment ago. {ask_daxko}"
             elif source.replacement_refused(token, method="POST", path=path):
                 what = f"refused a fresh token, too. {ask_daxko}"
             else:

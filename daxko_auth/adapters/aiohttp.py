@@ -103,7 +103,7 @@ class AiohttpAuth:
         if request.server_hostname:
             self._calls.origin.require_tls_name(request.server_hostname)
         if request.proxy is not None and self._calls.is_plain:
-            raise self._calls.refuse_proxy()
+            self._calls.refuse_proxy()
 
     async def _send(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType, token: AccessToken

@@ -16,6 +16,7 @@ from daxko_auth.adapters.calls import (
     causes,
     says_nothing,
 )
+from daxko_auth.model.errors import UntrustedOriginError
 from daxko_auth.model.half_made import also_half_made
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
@@ -89,6 +90,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         self._calls = Calls(source, scope, replay=replay)
         self._source = source
         self._client_id = self._calls.client_id
+        self._watches = (_Watch(self._calls, None, asynchronous=False), _Watch(self._calls, None, asynchronous=True))
 
     def sync_auth_flow(self, request: _RequestT) -> Generator[_RequestT, _ResponseT, None]:
         """
@@ -181,7 +183,8 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         theirs = request.extensions.get(_TRACE)
         if isinstance(theirs, _Watch):
             theirs = theirs.theirs
-        request.extensions[_TRACE] = _Watch(self._calls, theirs, asynchronous=asynchronous)
+        usual = self._watches[asynchronous]
+        request.extensions[_TRACE] = usual if theirs is None else _Watch(self._calls, theirs, asynchronous=asynchronous)
 
     def _with(self, token: AccessToken, request: _RequestT) -> _RequestT:
         request.headers["Authorization"] = self._calls.bearer(token)
@@ -226,6 +229,9 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
 
         A hook that raises for a status, as httpx itself recommends, keeps the response from us.
         """
+        if isinstance(error, UntrustedOriginError):
+            # It came through frames of httpcore, whose locals are the headers.
+            error.__traceback__ = None
         if error is None or says_nothing(error):
             return
         for cause in causes(error):
@@ -242,7 +248,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
 
 class _Watch:
     """
-    Looks on while a request to plain http is sent, and stops it before a proxy gets the token.
+    Looks on while a request to plain http is sent, and stops it before a proxy, or anybody else, gets the token.
 
     httpcore tells it of each step (the `trace` extension), whatever the proxy was set with: the environment,
     `proxy=`, `mounts=` or a transport.
@@ -257,7 +263,7 @@ class _Watch:
     def __call__(self, step: str, info: Mapping[str, Any]) -> object:
         """Be told of a step; for the asynchronous side, in return for something to await."""
         if step.startswith("socks."):
-            raise self._calls.refuse_proxy()
+            self._calls.refuse_proxy()
         if step.endswith(".send_request_headers.started"):
             self._look_at(info["request"])
         if self.theirs is not None:
@@ -265,9 +271,11 @@ class _Watch:
         return _nothing() if self._asynchronous else None
 
     def _look_at(self, sent: Any) -> None:  # noqa: ANN401 - a request of httpcore, or of httpcore2
-        bears = any(name.lower() == b"authorization" for name, _ in sent.headers)
-        if bears and not self._calls.origin.admits(_ConnectedTo(sent.url)):
-            raise self._calls.refuse_proxy()
+        if any(name.lower() == b"authorization" for name, _ in sent.headers):
+            # A proxy is sent a whole URL; a path goes to where a hook of the program, or a redirect, led.
+            if not sent.url.target.startswith(b"/"):
+                self._calls.refuse_proxy()
+            self._calls.origin.require(_ConnectedTo(sent.url))
 
 
 class _ConnectedTo:

@@ -7,7 +7,7 @@ Where an access token may go, what a 401 is worth, and whether a call may be sen
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 from weakref import WeakKeyDictionary
 
 from daxko_auth.model.endpoint_path import normalised
@@ -112,7 +112,7 @@ class Calls:
         for name, value in headers:
             size = len(name)
             if size == 4 and name.lower() == b"host":  # noqa: PLR2004 - its length
-                self.origin.require_host(value.decode("latin-1"))
+                self.origin.require_host(value)
             elif size == 13 and name.lower() == b"authorization":  # noqa: PLR2004 - its length
                 self._require_own(value)
         if method == "POST":
@@ -139,13 +139,17 @@ class Calls:
             self._attached = token
         return f"Bearer {token.reveal()}"
 
-    def refuse_proxy(self) -> UntrustedOriginError:
-        """Return the error for a call to loopback that is about to leave by a proxy."""
+    def refuse_proxy(self) -> NoReturn:
+        """
+        Refuse a call to loopback that is about to leave by a proxy.
+
+        Raises:
+            UntrustedOriginError: naming the setting.
+        """
         setting = next((name for name in _PROXY_SETTINGS if os.environ.get(name)), "a proxy of the program's own")
-        return UntrustedOriginError(
-            f"the access token stays with {self.origin.base_url}, on this machine; this request would leave by a "
-            f"proxy ({setting}), and was not sent. Set NO_PROXY=localhost,127.0.0.1,::1, or use an HTTP client that "
-            "has no proxy"
+        raise UntrustedOriginError(
+            f"the access token stays with {self.origin.base_url}; this request would leave this machine by a proxy "
+            f"({setting}), and was not sent. Set NO_PROXY=localhost,127.0.0.1,::1, or an HTTP client without proxies"
         )
 
     def why_not_again(
@@ -189,8 +193,8 @@ class Calls:
         # Not a dictionary of secrets: what is not this source's own is not even remembered.
         if authorization.decode("latin-1") not in self._issued:
             raise CredentialsError(
-                "this request has an Authorization already that its TokenSource did not issue, and was not sent. Take "
-                "it out of the headers, auth=, the URL and netrc; or send the request without this authentication"
+                "the source did not issue the Authorization that this request has already, and nothing was sent. Leave "
+                "it out of the headers, auth=, the URL and netrc, or use an HTTP client without this authentication"
             )
 
 

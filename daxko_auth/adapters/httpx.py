@@ -17,8 +17,8 @@ class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
     Build the source once: a source per request would ask for a token per request.
 
     URL, `Host`, TLS name and target are judged before the bearer is attached, and a request to the sandbox is refused
-    to every proxy. The program's own request hooks run after that: one that changes the URL takes the bearer along.
-    And of a redirect from http to https of the same host, httpx keeps the bearer. `Daxko.http` prevents both.
+    to every proxy. The program's own request hooks run after that: one that changes a URL at Daxko takes the bearer
+    along. (`Daxko.http` refuses that, too.)
     """
 
     _in_memory, _sendable, _asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream

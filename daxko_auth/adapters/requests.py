@@ -85,7 +85,7 @@ class RequestsAuth(AuthBase):
 
     def _refuse_proxy(self, url: str, proxies: Any) -> None:  # noqa: ANN401 - as requests has it
         if select_proxy(url, proxies):
-            raise self._calls.refuse_proxy()
+            self._calls.refuse_proxy()
 
     def _answered(
         self,
