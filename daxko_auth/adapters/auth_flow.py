@@ -237,7 +237,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         for cause in causes(error):
             if isinstance(cause, self._no_answer):
                 return
-            response = getattr(cause, "response", None)
+            response: Any = getattr(cause, "response", None)
             if isinstance(response, self._answer) and self._carries(response.request, token):
                 if response.status_code == UNAUTHORIZED:
                     request = response.request

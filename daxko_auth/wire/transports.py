@@ -74,12 +74,6 @@ class _LoopsOwn:
     transport: httpx.AsyncBaseTransport
     closing: AsyncGenerator[None, None]
 
-    def forget(self) -> None:
-        """Leave the connections to themselves: there is no loop any more that could close them."""
-        # Run to its end here, where it finds nothing to wait for, or else its loop is asked to when it is collected.
-        with suppress(StopIteration, RuntimeError), _left_to_the_parent():
-            self.closing.aclose().send(None)
-
 
 class AsyncOwnedTransport(httpx.AsyncBaseTransport):
     """
@@ -118,19 +112,22 @@ class AsyncOwnedTransport(httpx.AsyncBaseTransport):
 
     def after_fork_in_child(self) -> None:
         """Forget the connections: they are the parent's, and so is the event loop they belong to."""
+        self._spare = []
+        self._forget(list(self._by_loop))
+
+    def _forget(self, loops: list[int]) -> None:
+        """Leave the connections of these loops to themselves: no loop can close them any more."""
         with _left_to_the_parent():
-            self._spare = []
-            forgotten = list(self._by_loop.values())
-            self._by_loop.clear()
-            for own in forgotten:
-                own.forget()
+            forgotten = (self._by_loop.pop(key, None) for key in loops)
+            closings = [own.closing for own in forgotten if own is not None]
+            for closing in closings:
+                # Run to its end here, where it finds nothing to wait for; its loop would be asked to otherwise.
+                with suppress(StopIteration, RuntimeError):
+                    closing.aclose().send(None)
 
     async def _open(self, loop: object) -> _LoopsOwn:
         # Loops that were closed without being shut down, which would have closed their connections.
-        for key, other in list(self._by_loop.items()):
-            if _has_ended(other.loop()):
-                self._by_loop.pop(key, None)
-                other.forget()
+        self._forget([key for key, other in list(self._by_loop.items()) if _has_ended(other.loop())])
         try:
             transport = self._spare.pop()
         except IndexError:
