@@ -43,7 +43,9 @@ class Daxko:
     lives as long as the process. Use it as a context manager, or call `close`.
     """
 
-    #: An `httpx.Client` that authenticates; relative URLs go to Daxko.
+    #: An `httpx.Client` that authenticates in its transport, so that hooks see no token, and no 401 that is answered
+    #: with a replay; `response.history` has it. Relative URLs go to Daxko. `auth=None` sends one request without a
+    #: token; an `Authorization` header that the source did not issue is refused.
     http: httpx.Client
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
@@ -151,7 +153,7 @@ class Daxko:
 class AsyncDaxko:
     """The same as `Daxko`, for asyncio and trio."""
 
-    #: An `httpx.AsyncClient` that authenticates; relative URLs go to Daxko.
+    #: An `httpx.AsyncClient` that authenticates, as `Daxko.http` does. One AsyncDaxko serves any number of event loops.
     http: httpx.AsyncClient
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
