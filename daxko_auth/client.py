@@ -1,5 +1,5 @@
 """
-The door for programs that want Daxko and nothing else: the typed API, opened for one Daxko client.
+The whole of Daxko's API for one Daxko client, for programs that want nothing else.
 
 `Daxko` for threads and `AsyncDaxko` for tasks are twins around one source and one connection pool.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from daxko_auth.adapters.httpx import DaxkoAuth
+from daxko_auth.adapters.transports import AsyncAuthTransport, AuthTransport, InTransport
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.errors import CredentialsError, MemberLoginRefused, TokenRefused
 from daxko_auth.model.half_made import also_half_made
@@ -22,7 +22,7 @@ from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
 from daxko_auth.policy.source import TokenSource, check_source, origin_of
 from daxko_auth.wire.http import new_async_transport, new_transport
 from daxko_auth.wire.member_login import LoginOutcome, MemberLogin, Refusal
-from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncOwnedTransport, BorrowedTransport, OwnedTransport
+from daxko_auth.wire.transports import AsyncOwnedTransport, OwnedTransport
 
 if TYPE_CHECKING:
     from daxko_api.client import AuthenticatedClient
@@ -43,7 +43,9 @@ class Daxko:
     lives as long as the process. Use it as a context manager, or call `close`.
     """
 
-    #: An `httpx.Client` that authenticates; relative URLs go to Daxko.
+    #: An `httpx.Client` that authenticates in its transport, so that hooks see no token, and no 401 that is answered
+    #: with a replay; `response.history` has it. Relative URLs go to Daxko. `auth=None` sends one request without a
+    #: token; an `Authorization` header that the source did not issue is refused.
     http: httpx.Client
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
@@ -84,15 +86,15 @@ class Daxko:
         self._scope = scope
         self._timeout = timeout
         self._transport = transport
-        auth = DaxkoAuth(source, scope)
+        authenticating = AuthTransport(source, scope, transport)
         self.http = httpx.Client(
-            auth=auth,
+            auth=InTransport(),
             base_url=source.origin.base_url,
             headers={"Accept": ACCEPT},
             timeout=timeout,
-            transport=BorrowedTransport(transport),
+            transport=authenticating,
         )
-        self.api = _api(source.origin, auth, timeout, BorrowedTransport(transport))
+        self.api = _api(source.origin, timeout, authenticating)
 
     def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """
@@ -108,16 +110,14 @@ class Daxko:
         given = (wrapped(username), wrapped(password))
         del username, password  # a traceback that shows locals must not show them
         name, secret = _checked(given)
-        token = self._source.token(self._scope)
+        token = first = self._source.token(self._scope)
         outcome = self._login(token, name.reveal(), secret)
         if outcome is Refusal.ACCESS_TOKEN:
-            replacement = self._source.replacement_for(token)
+            replacement = self._source.replacement_for(token, method="POST", path=MEMBER_TOKEN_ENDPOINT.path)
             if replacement is not None:
                 token = replacement
                 outcome = self._login(token, name.reveal(), secret)
-                if outcome is Refusal.ACCESS_TOKEN:
-                    self._source.replacement_refused(token)
-        return _conclude(outcome, token, self._source)
+        return _conclude(outcome, token, self._source, was_replaced=token is not first)
 
     def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
@@ -153,7 +153,7 @@ class Daxko:
 class AsyncDaxko:
     """The same as `Daxko`, for asyncio and trio."""
 
-    #: An `httpx.AsyncClient` that authenticates; relative URLs go to Daxko.
+    #: An `httpx.AsyncClient` that authenticates, as `Daxko.http` does. One AsyncDaxko serves any number of event loops.
     http: httpx.AsyncClient
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
@@ -182,31 +182,29 @@ class AsyncDaxko:
         self._scope = scope
         self._timeout = timeout
         self._transport = transport
-        auth = DaxkoAuth(source, scope)
+        authenticating = AsyncAuthTransport(source, scope, transport)
         self.http = httpx.AsyncClient(
-            auth=auth,
+            auth=InTransport(),
             base_url=source.origin.base_url,
             headers={"Accept": ACCEPT},
             timeout=timeout,
-            transport=AsyncBorrowedTransport(transport),
+            transport=authenticating,
         )
-        self.api = _api(source.origin, auth, timeout, AsyncBorrowedTransport(transport))
+        self.api = _api(source.origin, timeout, authenticating)
 
     async def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """Sign a member in as `Daxko.member_token` does, awaiting."""
         given = (wrapped(username), wrapped(password))
         del username, password  # a traceback that shows locals must not show them
         name, secret = _checked(given)
-        token = await self._source.atoken(self._scope)
+        token = first = await self._source.atoken(self._scope)
         outcome = await self._login(token, name.reveal(), secret)
         if outcome is Refusal.ACCESS_TOKEN:
-            replacement = await self._source.areplacement_for(token)
+            replacement = await self._source.areplacement_for(token, method="POST", path=MEMBER_TOKEN_ENDPOINT.path)
             if replacement is not None:
                 token = replacement
                 outcome = await self._login(token, name.reveal(), secret)
-                if outcome is Refusal.ACCESS_TOKEN:
-                    self._source.replacement_refused(token)
-        return _conclude(outcome, token, self._source)
+        return _conclude(outcome, token, self._source, was_replaced=token is not first)
 
     async def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
@@ -255,10 +253,7 @@ def _source_for(credentials: ApiCredentials, base_url: Unseen, source: TokenSour
 
 
 def _api(
-    origin: Origin,
-    auth: DaxkoAuth,
-    timeout: httpx.Timeout,
-    transport: httpx.BaseTransport | httpx.AsyncBaseTransport,
+    origin: Origin, timeout: httpx.Timeout, transport: httpx.BaseTransport | httpx.AsyncBaseTransport
 ) -> "AuthenticatedClient":
     from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
 
@@ -266,7 +261,7 @@ def _api(
         base_url=origin.base_url,
         headers={"Accept": ACCEPT},
         timeout=timeout,
-        httpx_args={"auth": auth, "transport": transport},
+        httpx_args={"auth": InTransport(), "transport": transport},
     )
 
 
@@ -277,15 +272,16 @@ def _checked(given: tuple[Secret | type, Secret | type]) -> tuple[Secret, Secret
     return name, password
 
 
-def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) -> MemberToken:
-    where = f"{source.origin.base_url}{MEMBER_TOKEN_ENDPOINT.path}"
+def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *, was_replaced: bool) -> MemberToken:
+    path = MEMBER_TOKEN_ENDPOINT.path
+    where = f"{source.origin.base_url}{path}"
     match outcome:
         case MemberToken():
             return outcome
         case Refusal.UNEXPLAINED:
             # It may have been the access token, so the next call gets another; it may have been
             # the member's password, so the login is not repeated.
-            renewed = source.refused_without_replay(token)
+            renewed = source.refused_without_replay(token, method="POST", path=path)
             next_call = "the next call has a new access token" if renewed else "a new access token did not help before"
             raise MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {where} answered 401 without saying "
@@ -295,9 +291,15 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource) ->
                 status_code=401,
             )
         case Refusal.ACCESS_TOKEN:
+            ask_daxko = "Check with Daxko that the API account may sign members in for this Daxko client"
+            if not was_replaced:
+                what = f"refused the access token, and a fresh token a moment ago. {ask_daxko}"
+            elif source.replacement_refused(token, method="POST", path=path):
+                what = f"refused a fresh token, too. {ask_daxko}"
+            else:
+                what = "refused two access tokens; the next call has a new one. Let the member try again"
             raise TokenRefused(
-                f"the member was not signed in at {token.scope}: {where} refused a fresh token, too. "
-                "Check with Daxko that the API account may sign members in for this Daxko client",
+                f"the member was not signed in at {token.scope}: {where} {what}",
                 scope=token.scope.wire,
                 status_code=401,
                 error="invalid_token",

@@ -1,5 +1,5 @@
 """
-The door for aiohttp programs: a middleware of their session.
+Authentication for aiohttp: a middleware of the program's session.
 """
 
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ import aiohttp
 from attrs import frozen
 from yarl import URL
 
-from daxko_auth.adapters.calls import FRESH_REFUSED, HELD, UNAUTHORIZED, Calls
+from daxko_auth.adapters.calls import HELD, UNAUTHORIZED, Calls, says_nothing
 from daxko_auth.model.half_made import also_half_made
-from daxko_auth.model.log import log
 from daxko_auth.model.scope import ScopeLike
+from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
 
 
@@ -43,7 +43,8 @@ class AiohttpAuth:
 
     For `aiohttp.ClientSession(middlewares=[...])`; any number of tasks and sessions may share it. A 401 is answered
     with one renewal and one replay; why one is handed over stands in the log. A session with it speaks to Daxko
-    only: a request, or a redirect, to any other server is refused.
+    only: a request, or a redirect, to any other server is refused. The token is taken out of the request once that
+    was sent, so that no `ClientResponseError` shows it.
 
     The extra `aiohttp` installs what it needs: `pip install '.[aiohttp]'` in a checkout.
     """
@@ -64,36 +65,62 @@ class AiohttpAuth:
         Send with a token; on a 401, renew and send once more.
 
         Raises:
-            UntrustedOriginError: the URL is not of the source's origin. Nothing was sent there.
-            CredentialsError: the URL is the partner token endpoint, which takes no access token.
+            UntrustedOriginError: the URL, `Host` or TLS name is not of the source's origin, or a request to the
+                sandbox would leave by a proxy. Nothing was sent there.
+            CredentialsError: the URL is the partner token endpoint, which takes no access token; or the request has
+                an `Authorization` that the source did not issue.
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
-        url, source = _Url.of(request.url), self._calls.source
-        self._calls.check(request.method, url)
-        token = await source.atoken(self._calls.client_id)
-        request.headers["Authorization"] = f"Bearer {token.reveal()}"
-        response = await handler(request)
+        calls, url = self._calls, _Url.of(request.url)
+        self._check(request, url)
+        token = await calls.source.atoken(calls.client_id)
+        response = await self._send(request, handler, token)
         if response.status != UNAUTHORIZED:
             return response
         # Read before anybody waits, so that the connection is free for others meanwhile.
         answer = _Answered(response.status, response.headers, await response.read())
         sendable = not getattr(request.body, "consumed", False)
-        if self._calls.why_not_again(token, request.method, url.path, answer, sendable=sendable) is not None:
+        if calls.why_not_again(token, request.method, url.path, answer, sendable=sendable) is not None:
             return response
-        replacement = await source.areplacement_for(token)
+        replacement = await calls.source.areplacement_for(token, method=request.method, path=url.path)
         if replacement is None:
-            self._tell(request.method, url, HELD)
+            calls.tell(request.method, url.path, UNAUTHORIZED, HELD)
             return response
-        request.headers["Authorization"] = f"Bearer {replacement.reveal()}"
-        response = await handler(request)
+        response = await self._send(request, handler, replacement)
         if response.status == UNAUTHORIZED:
-            self._tell(request.method, url, FRESH_REFUSED)
-            source.replacement_refused(replacement)
+            calls.tell(
+                request.method, url.path, UNAUTHORIZED, calls.refused_again(replacement, request.method, url.path)
+            )
         return response
 
     @also_half_made
     def __repr__(self) -> str:
         return f"<AiohttpAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
 
-    def _tell(self, method: str, url: _Url, note: str) -> None:
-        log.warning("%s: %s %s was answered 401; %s", self._calls.scope, method, url.path, note)
+    def _check(self, request: aiohttp.ClientRequest, url: _Url) -> None:
+        headers = [(name.encode("utf-8"), value.encode("utf-8")) for name, value in request.headers.items()]
+        self._calls.check(request.method, url, headers)
+        if request.server_hostname:
+            self._calls.origin.require_tls_name(request.server_hostname)
+        if request.proxy is not None and self._calls.is_plain:
+            self._calls.refuse_proxy()
+
+    async def _send(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType, token: AccessToken
+    ) -> aiohttp.ClientResponse:
+        request.headers["Authorization"] = self._calls.bearer(token)
+        try:
+            return await handler(request)
+        except aiohttp.ClientResponseError as error:
+            # Another middleware raised for the status.
+            if error.status == UNAUTHORIZED:
+                path = request.url.path
+                self._calls.not_again(token, request.method, path, "the program's middleware raised")
+            raise
+        except Exception as error:
+            if not says_nothing(error) and not isinstance(error, aiohttp.ClientError | TimeoutError):
+                self._calls.source.doubt(token)
+            raise
+        finally:
+            # What aiohttp raises for an answer shows the headers of the request as they are then.
+            request.headers.popall("Authorization", None)

@@ -2,10 +2,21 @@
 The authentication of one request of httpx, or of httpx2, which is made alike.
 """
 
-from collections.abc import AsyncGenerator, Generator, MutableMapping
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, MutableMapping
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from daxko_auth.adapters.calls import FRESH_REFUSED, HELD, UNAUTHORIZED, Calls, Target
+from daxko_auth.adapters.calls import (
+    HELD,
+    NOT_CARRIED,
+    REDIRECTED,
+    UNAUTHORIZED,
+    Calls,
+    Target,
+    causes,
+    says_nothing,
+)
+from daxko_auth.model.errors import UntrustedOriginError
 from daxko_auth.model.half_made import also_half_made
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
@@ -18,6 +29,18 @@ NOTE: Final = "daxko_auth"
 #: A body up to this size is read into memory before it is sent, so that it can be sent again.
 LARGEST_BUFFERED_BODY: Final = 1024 * 1024
 
+# Extensions of a request (https://www.python-httpx.org/advanced/extensions/) that decide where it goes, or are told.
+_TLS_NAME: Final = "sni_hostname"
+_TARGET: Final = "target"
+_TRACE: Final = "trace"
+
+
+class _Headers(Protocol):
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]: ...
+    def get(self, key: str, default: str, /) -> str: ...
+    def __setitem__(self, key: str, value: str) -> None: ...
+
 
 class _Request(Protocol):
     @property
@@ -25,7 +48,9 @@ class _Request(Protocol):
     @property
     def url(self) -> Target: ...
     @property
-    def headers(self) -> MutableMapping[str, str]: ...
+    def headers(self) -> _Headers: ...
+    @property
+    def extensions(self) -> MutableMapping[str, Any]: ...
     @property
     def stream(self) -> object: ...
     def read(self) -> bytes: ...
@@ -33,8 +58,6 @@ class _Request(Protocol):
 
 
 class _Response(Answered, Protocol):
-    @property
-    def url(self) -> Target: ...
     @property
     def request(self) -> _Request: ...
     @property
@@ -50,10 +73,12 @@ _ResponseT = TypeVar("_ResponseT", bound=_Response)
 class AuthFlow(Generic[_RequestT, _ResponseT]):
     """Attaches the access token, and answers a 401 with one renewal and one replay."""
 
-    #: A body in memory, and what else can be sent; the library's own.
+    #: A body in memory, and what else can be sent; a response, and what is raised where there is none; the library's.
     _in_memory: ClassVar[type]
     _sendable: ClassVar[type]
     _asendable: ClassVar[type]
+    _answer: ClassVar[type[Any]]
+    _no_answer: ClassVar[type[Exception]]
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
         """
@@ -65,87 +90,219 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         self._calls = Calls(source, scope, replay=replay)
         self._source = source
         self._client_id = self._calls.client_id
+        self._watches = (_Watch(self._calls, None, asynchronous=False), _Watch(self._calls, None, asynchronous=True))
 
     def sync_auth_flow(self, request: _RequestT) -> Generator[_RequestT, _ResponseT, None]:
         """
         Send with a token; on a 401, renew and send once more. A 401 that is handed over carries a note.
 
         Raises:
-            UntrustedOriginError: the URL is not of the source's origin. Nothing was sent.
-            CredentialsError: the URL is the partner token endpoint, which takes no access token.
+            UntrustedOriginError: the URL, `Host`, TLS name or target is not of the source's origin. Nothing was sent.
+            CredentialsError: the URL is the partner token endpoint, which takes no access token; or the request has
+                an `Authorization` that the source did not issue.
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
-        self._calls.check(request.method, request.url)
+        url = request.url
+        self._check(request, asynchronous=False)
         if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._sendable):
             request.read()
         token = self._source.token(self._client_id)
-        response = yield _with(token, request)
-        if response.status_code != UNAUTHORIZED or not self._refuses(response, token, request):
+        response: _ResponseT | None
+        try:
+            response = yield self._with(token, request)
+        except GeneratorExit:
+            response = None
+        if response is None:
+            self._ended_by(sys.exception(), token)
+            return
+        if response.status_code != UNAUTHORIZED or not self._is_answer_to(request, url, response, token):
             return
         # Read before anybody waits, so that the connection is free for others meanwhile.
         response.read()
         if not self._calls_for_replay(request, response, token):
             return
-        replacement = self._source.replacement_for(token)
+        replacement = self._source.replacement_for(token, method=request.method, path=_path(request))
         if replacement is None:
             _note(response, HELD)
             return
-        response = yield _with(replacement, request)
-        if response.status_code == UNAUTHORIZED and self._refuses(response, replacement, request):
-            _note(response, FRESH_REFUSED)
-            self._source.replacement_refused(replacement)
+        try:
+            response = yield self._with(replacement, request)
+        except GeneratorExit:
+            response = None
+        self._replayed(request, url, response, replacement)
 
     async def async_auth_flow(self, request: _RequestT) -> AsyncGenerator[_RequestT, _ResponseT]:
         """Do the same as `sync_auth_flow`, awaiting."""
-        self._calls.check(request.method, request.url)
+        url = request.url
+        self._check(request, asynchronous=True)
         if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._asendable):
             await request.aread()
         token = await self._source.atoken(self._client_id)
-        response = yield _with(token, request)
-        if response.status_code != UNAUTHORIZED or not self._refuses(response, token, request):
+        response: _ResponseT | None
+        try:
+            response = yield self._with(token, request)
+        except GeneratorExit:
+            response = None
+        if response is None:
+            self._ended_by(sys.exception(), token)
+            return
+        if response.status_code != UNAUTHORIZED or not self._is_answer_to(request, url, response, token):
             return
         await response.aread()
         if not self._calls_for_replay(request, response, token):
             return
-        replacement = await self._source.areplacement_for(token)
+        replacement = await self._source.areplacement_for(token, method=request.method, path=_path(request))
         if replacement is None:
             _note(response, HELD)
             return
-        response = yield _with(replacement, request)
-        if response.status_code == UNAUTHORIZED and self._refuses(response, replacement, request):
-            _note(response, FRESH_REFUSED)
-            self._source.replacement_refused(replacement)
+        try:
+            response = yield self._with(replacement, request)
+        except GeneratorExit:
+            response = None
+        self._replayed(request, url, response, replacement)
 
     @also_half_made
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._calls.scope} at {self._calls.origin.base_url}>"
 
-    def _refuses(self, response: _ResponseT, token: AccessToken, request: _RequestT) -> bool:
-        """Whether this 401 is our server's, to this very token, and the request may be sent there again."""
-        # A redirect may have led to another server, which got no bearer and knows nothing of our token; or on
-        # from there back to ours, without the bearer. And a hook of the program may have changed the URL.
-        return (
-            self._calls.origin.admits(response.url)
-            and response.request.headers.get("Authorization") == f"Bearer {token.reveal()}"
-            and self._calls.origin.admits(request.url)
-        )
+    def _check(self, request: _RequestT, *, asynchronous: bool) -> None:
+        """Refuse a request that must not have the access token, by everything that decides where it goes."""
+        calls, extensions = self._calls, request.extensions
+        calls.check(request.method, request.url, request.headers.raw)
+        if extensions.get(_TLS_NAME):
+            calls.origin.require_tls_name(_text(extensions[_TLS_NAME]))
+        if _TARGET in extensions:
+            target = _text(extensions[_TARGET])
+            calls.origin.require_target(target)
+            calls.check_endpoint(target.partition("?")[0])
+        if calls.is_plain:
+            self._watch(request, asynchronous=asynchronous)
+
+    def _watch(self, request: _RequestT, *, asynchronous: bool) -> None:
+        """See to it that no proxy of the program's HTTP object gets the token; the object itself is out of sight."""
+        theirs = request.extensions.get(_TRACE)
+        if isinstance(theirs, _Watch):
+            theirs = theirs.theirs
+        usual = self._watches[asynchronous]
+        request.extensions[_TRACE] = usual if theirs is None else _Watch(self._calls, theirs, asynchronous=asynchronous)
+
+    def _with(self, token: AccessToken, request: _RequestT) -> _RequestT:
+        request.headers["Authorization"] = self._calls.bearer(token)
+        return request
+
+    def _carries(self, request: _Request, token: AccessToken) -> bool:
+        """Whether this request brought this very token to our server."""
+        authorization = request.headers.get("Authorization", "")
+        return authorization == f"Bearer {token.reveal()}" and self._calls.origin.admits(request.url)
+
+    def _is_answer_to(self, request: _RequestT, url: Target, response: _ResponseT, token: AccessToken) -> bool:
+        """Whether this 401 answers the very request that was authenticated; if not, see to the next call."""
+        # The library follows redirects by itself, and returns the last answer: a POST that was carried out and a 401
+        # for the page that it led to, or the 401 of a stranger. And a hook of the program may have changed the URL.
+        answered = response.request
+        if not self._carries(answered, token):
+            _note(response, NOT_CARRIED)
+        elif answered is request and request.url is url:
+            return True
+        else:
+            _note(response, self._calls.not_again(token, answered.method, answered.url.path, REDIRECTED))
+        return False
 
     def _calls_for_replay(self, request: _RequestT, response: _ResponseT, token: AccessToken) -> bool:
         """Whether a 401 is to be answered by a renewal and a replay; if not, see to the next call."""
         sendable = isinstance(request.stream, self._in_memory)
-        why_not = self._calls.why_not_again(token, request.method, request.url.path, response, sendable=sendable)
+        why_not = self._calls.why_not_again(token, request.method, _path(request), response, sendable=sendable)
         if why_not:
             _note(response, why_not)
         return why_not is None
+
+    def _replayed(self, request: _RequestT, url: Target, response: _ResponseT | None, token: AccessToken) -> None:
+        """Take in the answer to the replay."""
+        if response is None:
+            self._ended_by(sys.exception(), token)
+        elif response.status_code == UNAUTHORIZED and self._is_answer_to(request, url, response, token):
+            _note(response, self._calls.refused_again(token, request.method, _path(request)))
+
+    def _ended_by(self, error: BaseException | None, token: AccessToken) -> None:
+        """
+        Learn what can be learnt about `token` from what ended the call in the middle of the flow.
+
+        A hook that raises for a status, as httpx itself recommends, keeps the response from us.
+        """
+        if isinstance(error, UntrustedOriginError):
+            # It came through frames of httpcore, whose locals are the headers.
+            error.__traceback__ = None
+        if error is None or says_nothing(error):
+            return
+        for cause in causes(error):
+            if isinstance(cause, self._no_answer):
+                return
+            response: Any = getattr(cause, "response", None)
+            if isinstance(response, self._answer) and self._carries(response.request, token):
+                if response.status_code == UNAUTHORIZED:
+                    request = response.request
+                    self._calls.not_again(token, request.method, request.url.path, "the program's hook raised")
+                return
+        self._source.doubt(token)
+
+
+class _Watch:
+    """
+    Looks on while a request to plain http is sent, and stops it before a proxy, or anybody else, gets the token.
+
+    httpcore tells it of each step (the `trace` extension), whatever the proxy was set with: the environment,
+    `proxy=`, `mounts=` or a transport.
+    """
+
+    def __init__(self, calls: Calls, theirs: Callable[[str, Any], Any] | None, *, asynchronous: bool) -> None:
+        self._calls = calls
+        #: The program's own extension.
+        self.theirs = theirs
+        self._asynchronous = asynchronous
+
+    def __call__(self, step: str, info: Mapping[str, Any]) -> object:
+        """Be told of a step; for the asynchronous side, in return for something to await."""
+        if step.startswith("socks."):
+            self._calls.refuse_proxy()
+        if step.endswith(".send_request_headers.started"):
+            self._look_at(info["request"])
+        if self.theirs is not None:
+            return self.theirs(step, info)
+        return _nothing() if self._asynchronous else None
+
+    def _look_at(self, sent: Any) -> None:  # noqa: ANN401 - a request of httpcore, or of httpcore2
+        if any(name.lower() == b"authorization" for name, _ in sent.headers):
+            # A proxy is sent a whole URL; a path goes to where a hook of the program, or a redirect, led.
+            if not sent.url.target.startswith(b"/"):
+                self._calls.refuse_proxy()
+            self._calls.origin.require(_ConnectedTo(sent.url))
+
+
+class _ConnectedTo:
+    """A URL of httpcore, as the origin takes it."""
+
+    def __init__(self, url: Any) -> None:  # noqa: ANN401 - a URL of httpcore, or of httpcore2
+        host, port = url.host, url.port
+        self.scheme = url.scheme.decode("ascii")
+        self.netloc = (b"[%b]" if b":" in host else b"%b") % host + (b"" if port is None else b":%d" % port)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _note(response: _Response, note: str) -> None:
     response.extensions[NOTE] = note
 
 
-def _with(token: AccessToken, request: _RequestT) -> _RequestT:
-    request.headers["Authorization"] = f"Bearer {token.reveal()}"
-    return request
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def _path(request: _Request) -> str:
+    """Return the path that is sent."""
+    target = request.extensions.get(_TARGET)
+    return request.url.path if target is None else _text(target).partition("?")[0]
 
 
 def _wants_buffering(request: _Request, sendable: type) -> bool:

@@ -1,16 +1,21 @@
 """
-What every door decides about a call, whichever HTTP library sends it.
+What every adapter decides about a call, whichever HTTP library sends it.
 
 Where an access token may go, what a 401 is worth, and whether a call may be sent again. Nothing here sends.
 """
 
+import os
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
+from weakref import WeakKeyDictionary
 
-from daxko_auth.model.errors import CredentialsError
+from daxko_auth.model.endpoint_path import normalised
+from daxko_auth.model.errors import CredentialsError, DaxkoAuthError, UntrustedOriginError
 from daxko_auth.model.log import log
 from daxko_auth.model.origin import Addressed
 from daxko_auth.model.scope import ClientScope, ScopeLike
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT, BearerKind, bearer_for
 from daxko_auth.policy.source import TokenSource, check_source
@@ -24,10 +29,24 @@ FRESH_REFUSED: Final = (
     "fresh token refused: this is the answer to the replay with a new access token; check with Daxko that the API "
     "account may use this endpoint"
 )
+REFUSED_AGAIN: Final = (
+    "refused again: the access token of the replay had been requested before the call; the next call has a new token"
+)
 HELD: Final = (
     "not sent again: a fresh token was refused a moment ago; check with Daxko that the API account may use this "
     "endpoint"
 )
+NOT_CARRIED: Final = (
+    "this request did not carry the access token, because a redirect led to another server or something replaced the "
+    "Authorization header (netrc, a hook); the token was not refused and is kept"
+)
+REDIRECTED: Final = "a redirect led here, and the request that was redirected may have been carried out"
+
+_PROXY_SETTINGS: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+# Fingerprints of tokens that are remembered for each source, at least; a process of 10,000 scopes needs as many.
+_ISSUED_KEPT: Final = 16_384
+# An exception that was raised from another, that from another ...; longer chains are not looked through.
+_LONGEST_CHAIN: Final = 16
 
 
 class Target(Addressed, Protocol):
@@ -39,8 +58,33 @@ class Target(Addressed, Protocol):
         ...
 
 
+class _Issued:
+    """The tokens that were attached to requests lately, by their keyed fingerprints."""
+
+    def __init__(self) -> None:
+        # Replaced whole, so that no lock is needed: those since the last change of generations, and those before.
+        self._generations: tuple[set[str], set[str]] = (set(), set())
+
+    def add(self, token: AccessToken) -> None:
+        """Remember `token`."""
+        young, _ = self._generations
+        young.add(token.fingerprint)
+        if len(young) >= _ISSUED_KEPT:
+            self._generations = (set(), young)
+
+    def __contains__(self, authorization: str) -> bool:
+        kind, _, token = authorization.partition(" ")
+        young, old = self._generations
+        fingerprint = Secret(token.strip()).fingerprint
+        return kind.lower() == "bearer" and (fingerprint in young or fingerprint in old)
+
+
+# For all adapters of one source; `setdefault` is atomic.
+_issued: "WeakKeyDictionary[TokenSource, _Issued]" = WeakKeyDictionary()
+
+
 class Calls:
-    """The calls to one Daxko client through one door."""
+    """The calls to one Daxko client through one adapter."""
 
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool) -> None:
         check_source(source)
@@ -49,24 +93,64 @@ class Calls:
         self.scope = ClientScope(scope)
         # What the source finds fastest.
         self.client_id = self.scope.client_id
+        #: Whether the origin is plain http, which is loopback: a proxy would be sent the bearer in clear.
+        self.is_plain = self.origin.base_url.startswith("http://")
         self._replay = replay
+        self._issued = _issued.setdefault(source, _Issued())
+        self._attached: AccessToken | None = None
 
-    def check(self, method: str, url: Target) -> None:
+    def check(self, method: str, url: Target, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """
         Refuse a call that must not have the access token; nothing was sent.
 
         Raises:
-            UntrustedOriginError: the URL is not of the source's origin.
-            CredentialsError: it is the partner token endpoint, which takes no access token.
+            UntrustedOriginError: the URL or the `Host` header is not of the source's origin.
+            CredentialsError: it is the partner token endpoint, which takes no access token; or there is an
+                `Authorization` header already that the source did not issue.
         """
         self.origin.require(url)
-        # Another method there is a mistake without consequences: the endpoint takes POST only.
-        if method == "POST" and bearer_for(url.path) is not BearerKind.ACCESS_TOKEN:
+        for name, value in headers:
+            size = len(name)
+            if size == 4 and name.lower() == b"host":  # noqa: PLR2004 - its length
+                self.origin.require_host(value)
+            elif size == 13 and name.lower() == b"authorization":  # noqa: PLR2004 - its length
+                self._require_own(value)
+        if method == "POST":
+            self.check_endpoint(url.path)
+
+    def check_endpoint(self, path: str) -> None:
+        """
+        Refuse a POST to the partner token endpoint. Another method there has no consequences.
+
+        Raises:
+            CredentialsError: it takes the refresh token.
+        """
+        if bearer_for(normalised(path)) is not BearerKind.ACCESS_TOKEN:
             msg = (
-                f"{url.path} takes the refresh token, which never travels through a program's own HTTP; "
+                f"{normalised(path)} takes the refresh token, which never travels through a program's own HTTP; "
                 f"nothing was sent. Ask for an access token with TokenSource.token({self.client_id})"
             )
             raise CredentialsError(msg)
+
+    def bearer(self, token: AccessToken) -> str:
+        """Return the `Authorization` header for `token`, which is known as this source's own from now on."""
+        if token is not self._attached:
+            self._issued.add(token)
+            self._attached = token
+        return f"Bearer {token.reveal()}"
+
+    def refuse_proxy(self) -> NoReturn:
+        """
+        Refuse a call to loopback that is about to leave by a proxy.
+
+        Raises:
+            UntrustedOriginError: naming the setting.
+        """
+        setting = next((name for name in _PROXY_SETTINGS if os.environ.get(name)), "a proxy of the program's own")
+        raise UntrustedOriginError(
+            f"the access token stays with {self.origin.base_url}; this request would leave this machine by a proxy "
+            f"({setting}), and was not sent. Set NO_PROXY=localhost,127.0.0.1,::1, or an HTTP client without proxies"
+        )
 
     def why_not_again(
         self, token: AccessToken, method: str, path: str, answer: Answered, *, sendable: bool
@@ -76,7 +160,7 @@ class Calls:
             why_not = "replay=False"
         elif not sendable:
             why_not = "its body cannot be sent twice"
-        elif path == MEMBER_TOKEN_ENDPOINT.path:
+        elif method == "POST" and normalised(path) == MEMBER_TOKEN_ENDPOINT.path:
             refusal = refusal_in(Answer.of(answer, now=datetime.now(UTC)))
             if refusal is Refusal.ACCESS_TOKEN:
                 return None
@@ -85,9 +169,44 @@ class Calls:
             why_not = "a doubled failed login can lock the member out"
         else:
             return None
-        renewed = self.source.refused_without_replay(token)
+        return self.not_again(token, method, path, why_not)
+
+    def not_again(self, token: AccessToken, method: str, path: str, why_not: str) -> str:
+        """See to it that the call after a 401 that is not replayed has a new token, and return what to say."""
+        renewed = self.source.refused_without_replay(token, method=method, path=path)
         next_call = "the next call has a new token" if renewed else "a new token a moment ago did not help"
         log.warning(
             "%s: %s %s was answered 401 and is not sent again (%s); %s", self.scope, method, path, why_not, next_call
         )
         return f"not sent again ({why_not}); {next_call}"
+
+    def refused_again(self, token: AccessToken, method: str, path: str) -> str:
+        """Tell the source that the replay with `token` was refused as well, and return what to say."""
+        fresh = self.source.replacement_refused(token, method=method, path=path)
+        return FRESH_REFUSED if fresh else REFUSED_AGAIN
+
+    def tell(self, method: str, path: str, status: int, note: str) -> None:
+        """Log why an answer is handed over, for adapters whose responses have no place for a note."""
+        log.warning("%s: %s %s was answered %d; %s", self.scope, method, path, status, note)
+
+    def _require_own(self, authorization: bytes) -> None:
+        # Not a dictionary of secrets: what is not this source's own is not even remembered.
+        if authorization.decode("latin-1") not in self._issued:
+            raise CredentialsError(
+                "the source did not issue the Authorization that this request has already, and nothing was sent. Leave "
+                "it out of the headers, auth=, the URL and netrc, or use an HTTP client without this authentication"
+            )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Return `error`, what it was raised from, and so on."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def says_nothing(error: BaseException) -> bool:
+    """Whether what ended a call leaves no doubt in its token: nothing was sent, or the program gave up waiting."""
+    return isinstance(error, DaxkoAuthError) or not isinstance(error, Exception)

@@ -1,5 +1,5 @@
 """
-The door for httpx programs: an `httpx.Auth` that opens every endpoint of one Daxko client.
+Authentication for httpx: an `httpx.Auth` that opens every endpoint of one Daxko client.
 
 The token request itself never passes through the program's own httpx client.
 """
@@ -16,8 +16,10 @@ class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
     Works with `httpx.Client` and `httpx.AsyncClient`; any number of threads and tasks may share it.
     Build the source once: a source per request would ask for a token per request.
 
-    The URL is judged before the bearer is attached. The program's own request hooks run after that: one that
-    changes the URL takes the bearer along. (`Daxko.http` refuses that, too.)
+    URL, `Host`, TLS name and target are judged before the bearer is attached, and a request to the sandbox is refused
+    to every proxy. The program's own request hooks run after that: one that changes a URL at Daxko takes the bearer
+    along. (`Daxko.http` refuses that, too.)
     """
 
     _in_memory, _sendable, _asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream
+    _answer, _no_answer = httpx.Response, httpx.RequestError

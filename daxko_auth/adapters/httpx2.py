@@ -1,5 +1,5 @@
 """
-The door for httpx2 programs, made as the one for httpx is.
+Authentication for httpx2, made as the one for httpx is.
 """
 
 import httpx2
@@ -15,3 +15,4 @@ class Httpx2Auth(AuthFlow[httpx2.Request, httpx2.Response], httpx2.Auth):
     """
 
     _in_memory, _sendable, _asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream
+    _answer, _no_answer = httpx2.Response, httpx2.RequestError

@@ -1,5 +1,5 @@
 """
-The door for programs that use requests.
+Authentication for requests.
 """
 
 from functools import partial
@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 import requests
 from attrs import frozen
 from requests.auth import AuthBase
-from requests.utils import rewind_body
+from requests.utils import get_environ_proxies, rewind_body, select_proxy
 
-from daxko_auth.adapters.calls import FRESH_REFUSED, HELD, UNAUTHORIZED, Calls
+from daxko_auth.adapters.calls import HELD, NOT_CARRIED, UNAUTHORIZED, Calls
 from daxko_auth.model.half_made import also_half_made
-from daxko_auth.model.log import log
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
@@ -40,6 +39,9 @@ class RequestsAuth(AuthBase):
     For `requests.Session().auth` and for `auth=`; any number of threads may share it. A 401 is answered with one
     renewal and one replay, and the first answer is in `response.history`. Why one is handed over stands in the log.
 
+    A request to the sandbox is refused to the proxies of the environment. Those of `Session.proxies` and `proxies=`
+    cannot be seen before it is sent: then the answer is refused, so that this is noticed at once.
+
     The extra `requests` installs what it needs: `pip install '.[requests]'` in a checkout.
     """
 
@@ -57,17 +59,22 @@ class RequestsAuth(AuthBase):
         Attach a token.
 
         Raises:
-            UntrustedOriginError: the URL is not of the source's origin. Nothing was sent.
-            CredentialsError: the URL is the partner token endpoint, which takes no access token.
+            UntrustedOriginError: the URL or `Host` is not of the source's origin, or a request to the sandbox would
+                leave by a proxy. Nothing was sent.
+            CredentialsError: the URL is the partner token endpoint, which takes no access token; or the request has
+                an `Authorization` that the source did not issue.
             TokenRequestError: no token is to be had. Nothing was sent.
             TypeError: it is another library that asks.
         """
         if not isinstance(r, requests.PreparedRequest):  # pyright: ignore[reportUnnecessaryIsInstance] - httpx calls what it is given
             msg = f"RequestsAuth is for requests, and was called with a {type(r).__name__}; with httpx use DaxkoAuth"
             raise TypeError(msg)
-        self._calls.check(r.method or "", _Url.of(r.url))
-        token = self._calls.source.token(self._calls.client_id)
-        r.headers["Authorization"] = f"Bearer {token.reveal()}"
+        calls, url = self._calls, r.url or ""
+        calls.check(r.method or "", _Url.of(url), [(_bytes(name), _bytes(value)) for name, value in r.headers.items()])
+        if calls.is_plain:
+            self._refuse_proxy(url, get_environ_proxies(url))
+        token = calls.source.token(calls.client_id)
+        r.headers["Authorization"] = calls.bearer(token)
         answered = partial(self._answered, token)
         r.register_hook("response", answered)  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
         return r
@@ -76,50 +83,59 @@ class RequestsAuth(AuthBase):
     def __repr__(self) -> str:
         return f"<RequestsAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
 
+    def _refuse_proxy(self, url: str, proxies: Any) -> None:  # noqa: ANN401 - as requests has it
+        if select_proxy(url, proxies):
+            self._calls.refuse_proxy()
+
     def _answered(
         self,
         token: AccessToken,
         response: requests.Response,
         **how: Any,  # noqa: ANN401 - how requests sent it: timeouts, proxies, certificates
     ) -> requests.Response:
-        sent, source = response.request, self._calls.source
-        url = _Url.of(sent.url)
-        # A redirect may have led elsewhere, or back from there, without the bearer.
-        if (
-            response.status_code != UNAUTHORIZED
-            or not self._calls.origin.admits(url)
-            or sent.headers.get("Authorization") != f"Bearer {token.reveal()}"
-        ):
+        sent, calls = response.request, self._calls
+        url, method = _Url.of(sent.url), sent.method or ""
+        carried = calls.origin.admits(url) and sent.headers.get("Authorization") == f"Bearer {token.reveal()}"
+        if carried and calls.is_plain:
+            self._refuse_proxy(sent.url or "", how.get("proxies"))
+        if not carried and (response.status_code == UNAUTHORIZED or calls.origin.admits(url)):
+            # A redirect led elsewhere, or back from there; or a netrc file has an entry for the host, which requests
+            # reads at each redirect.
+            calls.tell(method, url.path, response.status_code, NOT_CARRIED)
+        if not carried or response.status_code != UNAUTHORIZED:
             return response
         # Read before anybody waits, so that the connection is free for others meanwhile.
         response.content  # noqa: B018 - reading it is what requests does then
         response.close()
-        in_memory = isinstance(sent.body, str | bytes | None)  # pyright: ignore[reportUnnecessaryIsInstance] - see below
-        # A file, or a generator.
-        sendable = in_memory or isinstance(_position(sent), int)
-        method = sent.method or ""
-        if self._calls.why_not_again(token, method, url.path, response, sendable=sendable) is not None:
+        sendable = isinstance(sent.body, str | bytes | None) or _rewound(sent)  # pyright: ignore[reportUnnecessaryIsInstance] - or a file, or a generator
+        if calls.why_not_again(token, method, url.path, response, sendable=sendable) is not None:
             return response
-        replacement = source.replacement_for(token)
+        replacement = calls.source.replacement_for(token, method=method, path=url.path)
         if replacement is None:
-            self._tell(method, url, HELD)
+            calls.tell(method, url.path, response.status_code, HELD)
             return response
         again = sent.copy()
-        again.headers["Authorization"] = f"Bearer {replacement.reveal()}"
-        if isinstance(_position(again), int):
-            rewind_body(again)
+        again.headers["Authorization"] = calls.bearer(replacement)
         answer: requests.Response = response.connection.send(again, **how)
         answer.history.append(response)
         answer.request = again
         if answer.status_code == UNAUTHORIZED:
-            self._tell(method, url, FRESH_REFUSED)
-            source.replacement_refused(replacement)
+            note = calls.refused_again(replacement, method, url.path)
+            calls.tell(method, url.path, answer.status_code, note)
         return answer
 
-    def _tell(self, method: str, url: _Url, note: str) -> None:
-        log.warning("%s: %s %s was answered 401; %s", self._calls.scope, method, url.path, note)
+
+def _rewound(sent: requests.PreparedRequest) -> bool:
+    """Whether the body is a file that is at its beginning again."""
+    # requests notes where it began, and takes a place that can be told for one that can be gone back to.
+    if not isinstance(getattr(sent, "_body_position", None), int):
+        return False
+    try:
+        rewind_body(sent)
+    except Exception:  # noqa: BLE001 - it is the program's own file, and may raise anything
+        return False
+    return True
 
 
-def _position(sent: requests.PreparedRequest) -> object:
-    """Where a file began that is the body; requests notes it for redirects."""
-    return getattr(sent, "_body_position", None)
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8") if isinstance(value, str) else value

@@ -5,7 +5,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import httpx
@@ -13,11 +13,14 @@ import typer
 from rich.console import Console
 
 from daxko_auth.adapters.auth_flow import NOTE
+from daxko_auth.adapters.httpx import DaxkoAuth
 from daxko_auth.cli.opening import BaseUrl, ScopeOption, open_source
 from daxko_auth.cli.printing import fail, is_watched, say
-from daxko_auth.client import Daxko
+from daxko_auth.client import DEFAULT_TIMEOUT
 from daxko_auth.model import events
 from daxko_auth.model.secret import fingerprint
+from daxko_auth.model.vendor import ACCEPT
+from daxko_auth.wire.http import new_transport
 
 # Everything else may be a secret, or hold one.
 _SHOWN_HEADERS: Final = frozenset(
@@ -57,11 +60,21 @@ def request(  # noqa: PLR0913 - an option each
     headers = {"Content-Type": content_type} if content_type else {}
     headers |= dict(_header(line) for line in header or ())
     told = _told if verbose else None
-    with open_source(base_url, told) as source, Daxko(source.credentials, scope, source=source) as daxko:
-        if verbose:
-            daxko.http.event_hooks = {"request": [_sent], "response": [_answered]}
+    hooks: dict[str, list[Any]] = {"request": [_sent], "response": [_answered]} if verbose else {}
+    # Not a Daxko, whose hooks see neither the token nor a 401 that is answered with a replay.
+    with (
+        open_source(base_url, told) as source,
+        httpx.Client(
+            auth=DaxkoAuth(source, scope),
+            base_url=source.origin.base_url,
+            headers={"Accept": ACCEPT},
+            timeout=DEFAULT_TIMEOUT,
+            transport=new_transport(source.origin),
+            event_hooks=hooks,
+        ) as http,
+    ):
         try:
-            response = daxko.http.request(method.upper(), path, content=content, headers=headers)
+            response = http.request(method.upper(), path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = f"{type(error).__name__}, {error}" if str(error) else type(error).__name__
             fail(f"no answer from {source.origin.base_url} to this {method.upper()}: {reason}. Try daxko-auth doctor")

@@ -79,13 +79,57 @@ class Origin:
         if url.netloc not in self._netlocs or url.scheme != self._scheme:
             raise UntrustedOriginError(f"the access token stays with {self.base_url}; {self._why_not(url)}")
 
+    def require_host(self, host: bytes) -> None:
+        """
+        Refuse a `Host` header that names another server: a gateway goes by it, whatever the URL says.
+
+        Raises:
+            UntrustedOriginError: naming that host; nothing was sent.
+        """
+        if host not in self._netlocs and host.lower() not in self._netlocs:
+            raise self._misdirected("Host header", host.decode("latin-1"))
+
+    def require_tls_name(self, name: str) -> None:
+        """
+        Refuse another server name for TLS (RFC 6066 section 3) than the origin's: its certificate would be trusted.
+
+        Raises:
+            UntrustedOriginError: naming it; nothing was sent.
+        """
+        if name.lower() != httpx.URL(self.base_url).raw_host.decode("ascii"):
+            raise self._misdirected("server name for TLS", name)
+
+    def require_target(self, target: str) -> None:
+        """
+        Refuse a request target (RFC 9112 section 3.2) that is more than a path: it may name another server.
+
+        Raises:
+            UntrustedOriginError: nothing was sent.
+        """
+        if not target.startswith("/"):
+            raise self._misdirected("request target", "")
+
+    def _misdirected(self, what: str, name: str) -> UntrustedOriginError:
+        # Only what looks like a host is shown: anything may have been written there.
+        shown = name if len(name) <= _LONGEST_SHOWN and _HOST.fullmatch(name.lower()) else "something else"
+        return UntrustedOriginError(
+            f"the access token stays with {self.base_url}; this request's {what} names {shown}, and nothing was sent. "
+            f"Leave the {what} out"
+        )
+
     def _why_not(self, url: Addressed) -> str:
         if not url.netloc:
             return (
                 "this request names no server and was not sent. Write the whole URL, or give the httpx client "
                 f"base_url={self.base_url!r}"
             )
-        target = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        _, user, netloc = url.netloc.decode("ascii").rpartition("@")
+        if user:
+            return (
+                "the URL of this request holds a user name or password, and nothing was sent. Take them out of the "
+                "URL: the access token is all that Daxko takes"
+            )
+        target = f"{url.scheme}://{netloc}"
         if len(target) > _LONGEST_SHOWN:
             target = f"{target[:_LONGEST_SHOWN]}..."
         return (

@@ -5,11 +5,13 @@ Transports around transports: one that ends, one that is lent, one that reads no
 import socket
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import httpx
+from attrs import frozen
 
 from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.origin import Origin
@@ -23,6 +25,7 @@ LOCATION_SEEN: Final = "Location-Seen"
 # Of other headers httpx would make something: of Content-Encoding a body that unfolds into any size after the cap.
 _HEADERS_READ: Final = ("Content-Type", "Date", "Retry-After", "WWW-Authenticate")
 
+_ONLY: Final = "only"
 _CLOSED: Final = "Cannot send a request, as the Daxko or AsyncDaxko whose connections these are has been closed."
 
 
@@ -36,56 +39,128 @@ class OwnedTransport(httpx.BaseTransport):
     def __init__(self, make: Callable[[Origin], httpx.BaseTransport], origin: Origin) -> None:
         self._make = make
         self._origin = origin
-        self._transport: httpx.BaseTransport | None = make(origin)
+        self._closed = False
+        # By `setdefault`, so that threads that come at once share one; after a fork, it is empty.
+        self._made = {_ONLY: make(origin)}
         reset_after_fork(self)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
-        if self._transport is None:
+        if self._closed:
             raise RuntimeError(_CLOSED)
         _keep_home(request, self._origin)
-        return self._transport.handle_request(request)
+        made = self._made
+        transport = made.get(_ONLY) or made.setdefault(_ONLY, self._make(self._origin))
+        return transport.handle_request(request)
 
     def close(self) -> None:
         """Close the connections."""
-        transport, self._transport = self._transport, None
+        self._closed = True
+        transport = self._made.pop(_ONLY, None)
         if transport is not None:
             transport.close()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: two processes that send over one connection get each other's answers."""
-        if self._transport is not None:
-            with _left_to_the_parent():
-                self._transport = self._make(self._origin)
+        """Forget the connections: two processes that send over one get each other's answers."""
+        with _left_to_the_parent():
+            self._made = {}
+
+
+@frozen(eq=False)
+class _LoopsOwn:
+    """The transport of one event loop, and what closes it when the loop ends."""
+
+    loop: weakref.ref[Any]
+    transport: httpx.AsyncBaseTransport
+    closing: AsyncGenerator[None, None]
 
 
 class AsyncOwnedTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio and trio."""
+    """
+    The same for asyncio and trio.
+
+    A connection belongs to the event loop that opened it. So each loop has a transport of its own, which is closed as
+    the loop ends: `asyncio.run` may be called again and again.
+    """
 
     def __init__(self, make: Callable[[Origin], httpx.AsyncBaseTransport], origin: Origin) -> None:
         self._make = make
         self._origin = origin
-        self._transport: httpx.AsyncBaseTransport | None = make(origin)
+        self._closed = False
+        # Made already, so that settings that are wrong are found here; the first loop takes it.
+        self._spare = [make(origin)]
+        self._by_loop: dict[int, _LoopsOwn] = {}
         reset_after_fork(self)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless this is closed."""
-        if self._transport is None:
+        if self._closed:
             raise RuntimeError(_CLOSED)
         _keep_home(request, self._origin)
-        return await self._transport.handle_async_request(request)
+        loop = _running_loop()
+        own = self._by_loop.get(id(loop))
+        if own is None or own.loop() is not loop:
+            own = await self._open(loop)
+        return await own.transport.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        """Close the connections of this event loop. Those of others are closed as they end."""
+        self._closed = True
+        own = self._by_loop.get(id(_running_loop()))
+        if own is not None:
+            await own.closing.aclose()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: the connections are the parent's, and so is the event loop they belong to."""
-        if self._transport is not None:
-            with _left_to_the_parent():
-                self._transport = self._make(self._origin)
+        """Forget the connections: they are the parent's, and so is the event loop they belong to."""
+        self._spare = []
+        self._forget(list(self._by_loop))
+
+    def _forget(self, loops: list[int]) -> None:
+        """Leave the connections of these loops to themselves: no loop can close them any more."""
+        with _left_to_the_parent():
+            forgotten = (self._by_loop.pop(key, None) for key in loops)
+            closings = [own.closing for own in forgotten if own is not None]
+            for closing in closings:
+                # Run to its end here, where it finds nothing to wait for; its loop would be asked to otherwise.
+                with suppress(StopIteration, RuntimeError):
+                    closing.aclose().send(None)
+
+    async def _open(self, loop: object) -> _LoopsOwn:
+        # Loops that were closed without being shut down, which would have closed their connections.
+        self._forget([key for key, other in list(self._by_loop.items()) if _has_ended(other.loop())])
+        try:
+            transport = self._spare.pop()
+        except IndexError:
+            transport = self._make(self._origin)
+        closing = _closed_at_the_end(self._by_loop, id(loop))
+        own = self._by_loop[id(loop)] = _LoopsOwn(weakref.ref(loop), transport, closing)
+        # Loops close the asynchronous generators that were begun in them when they end, and nothing else.
+        await anext(closing)
+        return own
+
+
+async def _closed_at_the_end(by_loop: dict[int, _LoopsOwn], key: int) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        own = by_loop.pop(key, None)
+        if own is not None:
+            await own.transport.aclose()
+
+
+def _running_loop() -> object:
+    # Imported where a task sends: a program of threads never needs it.
+    from anyio.lowlevel import current_token  # noqa: PLC0415
+
+    return current_token().native_token
+
+
+def _has_ended(loop: Any) -> bool:  # noqa: ANN401 - of asyncio, or what stands for a run of trio
+    if loop is None:
+        return True
+    # A run of trio closes its generators itself, always.
+    is_closed = getattr(loop, "is_closed", None)
+    return is_closed is not None and is_closed()
 
 
 @contextmanager
@@ -98,8 +173,8 @@ def _left_to_the_parent() -> Generator[None, None, None]:
 
 
 def _keep_home(request: httpx.Request, origin: Origin) -> None:
-    # The auth has looked at the URL, but a hook of the program may have changed it since; and of redirects
-    # from http to https httpx keeps the bearer.
+    # Whoever attached it has judged the URL, but a hook of the program may have changed it since; and of redirects
+    # from http to https httpx keeps the header.
     if "Authorization" in request.headers:
         origin.require(request.url)
 

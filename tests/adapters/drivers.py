@@ -12,6 +12,7 @@ from attrs import frozen
 from support import PATIENCE
 
 from daxko_auth import AiohttpAuth, DaxkoAuth, Httpx2Auth, RequestsAuth, TokenSource
+from daxko_auth.adapters.auth_flow import NOTE
 
 
 @frozen
@@ -20,6 +21,8 @@ class Answer:
 
     status: int
     text: str
+    #: Why a 401 was handed over; of libraries whose responses have no place for it, it stands in the log.
+    note: str = ""
 
 
 def _chunks() -> Iterator[bytes]:
@@ -37,39 +40,96 @@ def _body(options: dict[str, Any], name: str, chunks: Any) -> dict[str, Any]:
     return options | {name: chunks()} if options.pop("one_shot", False) else options
 
 
+Hook = Callable[[Any], None]
+
+
 def _httpx(library: Any, auth_type: Any) -> Callable[..., Answer]:
-    def send(source: TokenSource, scope: Any, method: str, url: str, *, replay: bool = True, **options: Any) -> Answer:
-        with library.Client(auth=auth_type(source, scope, replay=replay), follow_redirects=True) as http:
+    def send(  # noqa: PLR0913 - what can differ, all but four by name
+        source: TokenSource,
+        scope: Any,
+        method: str,
+        url: str,
+        *,
+        replay: bool = True,
+        hook: Hook | None = None,
+        **options: Any,
+    ) -> Answer:
+        hooks = {"response": [hook] if hook else []}
+        auth = auth_type(source, scope, replay=replay)
+        with library.Client(auth=auth, follow_redirects=True, event_hooks=hooks) as http:
             response = http.request(method, url, **_body(options, "content", _chunks))
-        return Answer(response.status_code, response.text)
+        return Answer(response.status_code, response.text, response.extensions.get(NOTE, ""))
 
     return send
 
 
 def _async_httpx(library: Any, auth_type: Any) -> Callable[..., Answer]:
-    async def send(
-        source: TokenSource, scope: Any, method: str, url: str, *, replay: bool = True, **options: Any
+    async def send(  # noqa: PLR0913 - what can differ, all but four by name
+        source: TokenSource,
+        scope: Any,
+        method: str,
+        url: str,
+        *,
+        replay: bool = True,
+        hook: Hook | None = None,
+        **options: Any,
     ) -> Answer:
-        async with library.AsyncClient(auth=auth_type(source, scope, replay=replay), follow_redirects=True) as http:
+        async def ahook(response: Any) -> None:
+            if hook:
+                hook(response)
+
+        auth = auth_type(source, scope, replay=replay)
+        async with library.AsyncClient(auth=auth, follow_redirects=True, event_hooks={"response": [ahook]}) as http:
             response = await http.request(method, url, **_body(options, "content", _achunks))
-        return Answer(response.status_code, response.text)
+        return Answer(response.status_code, response.text, response.extensions.get(NOTE, ""))
 
     return lambda *given, **options: asyncio.run(send(*given, **options))
 
 
-def _requests(source: TokenSource, scope: Any, method: str, url: str, *, replay: bool = True, **options: Any) -> Answer:
+def _requests(  # noqa: PLR0913 - what can differ, all but four by name
+    source: TokenSource,
+    scope: Any,
+    method: str,
+    url: str,
+    *,
+    replay: bool = True,
+    hook: Hook | None = None,
+    **options: Any,
+) -> Answer:
+    def called(response: Any, **_: Any) -> None:
+        if hook:
+            hook(response)
+
     with requests.Session() as session:
         session.auth = RequestsAuth(source, scope, replay=replay)
+        session.hooks["response"].append(called)
         response = session.request(method, url, timeout=PATIENCE, **_body(options, "data", _chunks))
     return Answer(response.status_code, response.text)
 
 
-async def _aiohttp(
-    source: TokenSource, scope: Any, method: str, url: str, *, replay: bool = True, **options: Any
+async def _aiohttp(  # noqa: PLR0913 - what can differ, all but four by name
+    source: TokenSource,
+    scope: Any,
+    method: str,
+    url: str,
+    *,
+    replay: bool = True,
+    hook: Hook | None = None,
+    **options: Any,
 ) -> Answer:
+    async def called(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        try:
+            if hook:
+                hook(response)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
     auth = AiohttpAuth(source, scope, replay=replay)
     async with (
-        aiohttp.ClientSession(middlewares=[auth]) as session,
+        aiohttp.ClientSession(middlewares=[auth, called], trust_env=True) as session,
         session.request(method, url, **_body(options, "data", _achunks)) as response,
     ):
         return Answer(response.status, await response.text())

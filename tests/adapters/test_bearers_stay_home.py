@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any, Final
 
 import anyio
@@ -25,6 +26,7 @@ from raw_server import RawServer, answer, saying
 from daxko_auth import (
     ApiCredentials,
     AsyncDaxko,
+    CredentialsError,
     Daxko,
     DaxkoAuth,
     TokenResponseInvalid,
@@ -32,6 +34,7 @@ from daxko_auth import (
     UntrustedOriginError,
 )
 from daxko_auth.sandbox import Arrival, Sandbox
+from daxko_auth.wire.transports import OwnedTransport
 
 ACCEPT: Final = {"Accept": "application/json"}
 REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -453,8 +456,8 @@ def test_a_daxko_stops_a_bearer_that_a_hook_or_httpx_takes_elsewhere(street: Str
 
 @pytest.mark.parametrize("path", ["/v3/x", "/v3/moved"])
 @pytest.mark.parametrize("way", OWN, ids="-".join)
-def test_a_request_hook_of_the_programs_own_httpx_is_trusted(street: Street, way: Way, path: str) -> None:
-    """As the docstring of `DaxkoAuth` says: no auth of httpx comes after the hooks, so nothing of ours can stop it."""
+def test_a_request_hook_takes_no_bearer_from_the_sandbox_elsewhere(street: Street, way: Way, path: str) -> None:
+    """No auth of httpx comes after the hooks; but plain http is looked at once more as it is sent."""
     token = street.source.token(9999)
     street.home.fail_next(1, "redirect", where="resource", status=307, location="/v3/moved")
     with RawServer(UNAUTHORIZED) as chosen:
@@ -464,17 +467,35 @@ def test_a_request_hook_of_the_programs_own_httpx_is_trusted(street: Street, way
                 request.url = httpx.URL(f"{chosen.base_url}/v3/chosen")
 
         settings = {"event_hooks": {"request": [hook(way, lead)]}, "follow_redirects": True}
-        assert send(way, street.source, "GET", "/v3/x", settings=settings).status_code == 401
-        (request,) = chosen.requests
+        with pytest.raises(UntrustedOriginError, match=f"goes to {chosen.base_url} "):
+            send(way, street.source, "GET", "/v3/x", settings=settings)
     street.home.fail_no_more()
-    assert f"Authorization: Bearer {token.reveal()}".encode() in request.splitlines()
-    assert street.source.token(9999) is token, "another server's 401 costs no token"
+    assert chosen.requests in ([], [b""])
+    assert street.source.token(9999) is token
+
+
+@pytest.mark.parametrize("way", OWN, ids="-".join)
+def test_a_request_hook_of_the_programs_own_httpx_is_trusted_with_https(credentials: ApiCredentials, way: Way) -> None:
+    """As the docstring of `DaxkoAuth` says: no auth of httpx comes after the hooks. Its 401 costs no token."""
+    with (
+        RawServer(UNAUTHORIZED) as chosen,
+        TokenSource(credentials, "https://daxko.invalid", http=GrantingTransport()) as source,
+    ):
+        token = source.token(9999)
+
+        def lead(request: httpx.Request) -> None:
+            request.url = httpx.URL(f"{chosen.base_url}/v3/chosen")
+
+        response = send(way, source, "GET", "/v3/x", settings={"event_hooks": {"request": [hook(way, lead)]}})
+        assert source.token(9999) is token
+    assert response.status_code == 401
+    assert response.extensions["daxko_auth"].startswith("this request did not carry the access token")
 
 
 @pytest.mark.parametrize("way", OWN, ids="-".join)
 def test_a_hook_that_leads_the_replay_astray_gets_no_second_bearer(street: Street, way: Way) -> None:
     """A replay goes to the configured origin or not at all, whatever happened to its URL since."""
-    token, visits = street.source.token(9999), street.visits()
+    visits = street.visits()
     sent: list[httpx.Request] = []
 
     def lead_astray(response: httpx.Response) -> None:
@@ -487,18 +508,75 @@ def test_a_hook_that_leads_the_replay_astray_gets_no_second_bearer(street: Stree
     street.home.always_401("/v3/refused", on=False)
 
     assert (response.status_code, street.visits()) == (401, visits)
-    assert street.source.token(9999) is token
+    assert response.extensions["daxko_auth"].startswith("not sent again (a redirect led here")
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
-def test_an_authorization_of_the_programs_own_never_wins_over_the_bearer(street: Street, way: Way) -> None:
-    """One that was pasted into the headers long ago, a user and password in the URL, or those of a netrc file."""
-    pasted = {"Authorization": "Bearer pasted", "authorization": "Basic cGFzdGVk"}
+def test_an_authorization_of_the_programs_own_is_refused_by_name(street: Street, way: Way) -> None:
+    """One that was pasted into the headers long ago would win, or be lost without a word; both mislead."""
     before = street.home.log
-    assert send(way, street.source, "GET", "/v3/x", headers=pasted).status_code == 200
-    assert send(way, street.source, "GET", "/v3/x", settings={"headers": ACCEPT | pasted}).status_code == 200
+    for pasted in ({"Authorization": "Bearer pasted"}, {"authorization": "Basic cGFzdGVk"}, {"AUTHORIZATION": ""}):
+        for options in ({"headers": pasted}, {"settings": {"headers": ACCEPT | pasted}}):
+            with pytest.raises(CredentialsError, match="did not issue the Authorization") as refused:
+                send(way, street.source, "GET", "/v3/x", **options)  # type: ignore[arg-type]
+            assert "pasted" not in str(refused.value)
+    assert arrivals_since(street, before) == []
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+def test_a_user_and_a_password_in_a_url_are_not_sent(street: Street, way: Way) -> None:
+    """By itself, httpx makes an Authorization of them."""
+    before = street.home.log
     assert send(way, street.source, "GET", street.url("http://user:password@127.0.0.1:<home>/v3/x")).status_code == 200
     assert {(arrival.bearer, arrival.misplaced) for arrival in arrivals_since(street, before)} == {("access_token", ())}
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+def test_a_request_that_is_sent_again_has_the_token_of_its_time(street: Street, way: Way) -> None:
+    """The Authorization of the first time is the source's own, and is replaced."""
+    before = street.home.log
+
+    def again(response: httpx.Response) -> httpx.Request:
+        street.home.expire()
+        street.source.reject(street.source.token(9999))
+        return response.request
+
+    assert send(way, street.source, "POST", "/v3/x", json={}, also=again).status_code == 200
+    own = {"Authorization": f"bearer {street.source.token(9999).reveal()}"}
+    assert send(way, street.source, "GET", "/v3/x", headers=own).status_code == 200
+    street.home.fail_next(1, "redirect", where="resource", location="/v3/moved")
+    following = send(way, street.source, "GET", "/v3/x", also=lambda response: response.next_request or "")
+    assert following.json()["path"] == "/v3/moved"
+    assert {arrival.bearer for arrival in arrivals_since(street, before)} == {"refresh_token", "access_token"}
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+def test_whatever_decides_where_a_call_goes_has_to_lead_home(street: Street, way: Way) -> None:
+    """A gateway goes by `Host`, a certificate by the name for TLS, a proxy by the target."""
+    before = street.home.log
+    netloc = street.home.base_url.removeprefix("http://")
+    elsewhere: list[dict[str, Any]] = [
+        *({"headers": {name: "evil.example"}} for name in ("Host", "host", "HOST")),
+        {"headers": [("Host", netloc), ("host", street.url("127.0.0.1:<other>"))]},
+        {"headers": {"Host": ""}},
+        *({"extensions": {"sni_hostname": name}} for name in ("evil.example", b"evil.example")),
+        *({"extensions": {"target": target}} for target in (b"http://evil.example/", "evil.example:443", b"*")),
+    ]
+    for options in elsewhere:
+        with pytest.raises(UntrustedOriginError, match="nothing was sent"):
+            send(way, street.source, "GET", "/v3/x", **options)
+    for target in (b"/v3/partners/oauth2/token", "/v3//partners/./oauth2/%74oken/?a=b"):
+        with pytest.raises(CredentialsError, match="takes the refresh token"):
+            send(way, street.source, "POST", "/v3/x", extensions={"target": target})
+    assert arrivals_since(street, before) == []
+    home: list[dict[str, Any]] = [
+        {"headers": {"Host": netloc}},
+        {"extensions": {"sni_hostname": "127.0.0.1"}},
+        {"extensions": {"sni_hostname": None}},
+        {"extensions": {"target": b"/v3/y?a=b"}},
+    ]
+    for options in home:
+        assert send(way, street.source, "GET", "/v3/x", **options).status_code == 200
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
@@ -584,17 +662,78 @@ def test_a_sandbox_is_not_reached_through_a_proxy(
     assert [arrival.bearer for arrival in sandbox.log] == ["refresh_token", "access_token"]
 
 
+@pytest.mark.parametrize("setting", [*PROXIES, "proxy=", "mounts="])
 @pytest.mark.parametrize("way", OWN, ids="-".join)
-def test_a_proxy_that_a_program_uses_for_its_sandbox_never_gets_the_refresh_token(
-    sandbox: Sandbox, source: TokenSource, way: Way, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_of_the_programs_httpx_never_gets_the_token_of_a_sandbox(
+    sandbox: Sandbox, source: TokenSource, way: Way, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By itself, httpx sends plain http through `HTTP_PROXY`, loopback included; the token request goes another way."""
+    """By itself, httpx sends plain http by `HTTP_PROXY`, loopback included."""
     with RawServer(TUNNEL_REFUSED) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
-        assert send(way, source, "GET", "/v3/x").status_code == 403
-        (request,) = proxy.requests
-    assert sandbox.refresh_token.encode() not in request
-    assert [arrival.bearer for arrival in sandbox.log] == ["refresh_token"]
+        how: dict[str, Any] = {}
+        if setting == "proxy=":
+            how = {"proxy": proxy.base_url}
+        elif setting == "mounts=":
+            transport = httpx.HTTPTransport if way[1] == "thread" else httpx.AsyncHTTPTransport
+            how = {"mounts": {"http://": transport(proxy=proxy.base_url, verify=CERTIFICATES)}}
+        else:
+            monkeypatch.setenv(setting, proxy.base_url)
+        if setting == "HTTPS_PROXY":
+            assert send_by(way, source, how).status_code == 200
+        else:
+            named = setting if setting in PROXIES else "a proxy of the program's own"
+            for extensions in ({}, {"trace": traced(way, [])}):
+                with pytest.raises(UntrustedOriginError, match=rf"by a proxy \({named}\), and was not sent") as refused:
+                    send_by(way, source, how, extensions=extensions)
+                shown = "".join(TracebackException.from_exception(refused.value, capture_locals=True).format())
+                assert source.token(9999).reveal() not in shown
+        assert set(proxy.requests) <= {b""}, "it was connected to, at most"
+    assert source.token(9999) == source.token(9999)
+
+
+@pytest.mark.parametrize("way", OWN, ids="-".join)
+def test_a_socks_proxy_gets_no_token_of_a_sandbox_either(source: TokenSource, way: Way) -> None:
+    """It would carry the request as it is."""
+    step = "socks.connect_tcp.started"
+    flow: Any = DaxkoAuth(source, 9999)
+    request = httpx.Request("GET", f"{source.origin.base_url}/v3/x")
+    flow._check(request, asynchronous=way[1] != "thread")
+    with pytest.raises(UntrustedOriginError, match="by a proxy"):
+        request.extensions["trace"](step, {"host": "127.0.0.1"})
+
+
+def traced(way: Way, steps: list[str]) -> Callable[[str, Any], Any]:
+    """Return a `trace` extension of the program's own."""
+
+    def trace(step: str, info: Any) -> None:
+        steps.append(step)
+
+    async def atrace(step: str, info: Any) -> None:
+        steps.append(step)
+
+    return trace if way[1] == "thread" else atrace
+
+
+def send_by(way: Way, source: TokenSource, how: Mapping[str, Any], **options: Any) -> httpx.Response:
+    """Send with `DaxkoAuth` by an httpx client that is made in that way."""
+    arguments: dict[str, Any] = {"auth": DaxkoAuth(source, 9999), "headers": ACCEPT, "verify": CERTIFICATES, **how}
+    url = f"{source.origin.base_url}/v3/x"
+
+    async def asend() -> httpx.Response:
+        async with httpx.AsyncClient(**arguments) as http:
+            return await http.get(url, **options)
+
+    if way[1] != "thread":
+        return anyio.run(asend, backend=way[1])
+    with httpx.Client(**arguments) as http:
+        return http.get(url, **options)
+
+
+@pytest.mark.parametrize("way", OWN, ids="-".join)
+def test_a_programs_own_trace_goes_on(source: TokenSource, way: Way) -> None:
+    """It is told of every step, also when the same request is sent again."""
+    steps: list[str] = []
+    send(way, source, "GET", "/v3/x", extensions={"trace": traced(way, steps)}, also=lambda response: response.request)
+    assert steps.count("http11.send_request_headers.started") == 2
 
 
 @pytest.mark.parametrize("names", [("HTTPS_PROXY",), ("https_proxy",), ("ALL_PROXY",), PROXIES])
@@ -685,15 +824,27 @@ class GrantingTransport(httpx.BaseTransport):
 
 def test_an_upgrade_to_https_takes_no_bearer_along(credentials: ApiCredentials) -> None:
     """By itself, httpx keeps the bearer of a redirect from port 80 to port 443 of the same host; a Daxko does not."""
-    moved = answer(b"", "301 Moved Permanently", Location="https://localhost/v3/x")
+    answers = [answer(b"", "301 Moved Permanently", Location="https://localhost/v3/x"), answer(b"", "401 Unauthorized")]
+    written: list[bytes] = []
+
+    class Stream(httpcore.MockStream):
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            written.append(buffer)
+
+    class Network(httpcore.MockBackend):
+        def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
+            return Stream([answers.pop(0)])
+
     with (
         TokenSource(credentials, "http://localhost", http=GrantingTransport()) as source,
         Daxko(credentials, 9999, source=source) as daxko,
     ):
         # Ports below 1024 are not everybody's, so these are bytes without a socket.
         transport = httpx.HTTPTransport(verify=CERTIFICATES)
-        transport._pool = httpcore.ConnectionPool(network_backend=httpcore.MockBackend([moved]))
-        assert daxko._owned_transport is not None
-        daxko._owned_transport._transport = transport  # type: ignore[attr-defined]
-        with pytest.raises(UntrustedOriginError, match="goes to https://localhost and was not sent"):
-            daxko.http.get("/v3/x", follow_redirects=True)
+        transport._pool = httpcore.ConnectionPool(network_backend=Network([]))
+        assert isinstance(daxko._owned_transport, OwnedTransport)
+        daxko._owned_transport._made["only"] = transport
+        response = daxko.http.get("/v3/x", follow_redirects=True)
+    assert response.status_code == 401
+    assert response.extensions["daxko_auth"].startswith("this request did not carry the access token")
+    assert [GRANTED.encode() in part for part in written if part] == [True, False]

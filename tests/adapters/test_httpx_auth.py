@@ -86,13 +86,6 @@ def test_hooks_and_history_of_the_program_never_see_a_token_request(sandbox: San
     assert [earlier.url.path for earlier in answer.history] == ["/v3/second"]
 
 
-def test_what_the_program_says_about_authorization_is_replaced(sandbox: Sandbox, source: TokenSource) -> None:
-    """A token that was pasted into the headers once must not win over the live one."""
-    headers = {**ACCEPT, "Authorization": "Bearer pasted-long-ago"}
-    with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999), headers=headers) as http:
-        assert http.get("/v3/first").status_code == 200
-
-
 def test_a_thousand_calls_in_flight_all_refused_cost_one_renewal(sandbox: Sandbox, source: TokenSource) -> None:
     """Under load a revoked token is refused a thousand times and renewed once."""
 

@@ -92,18 +92,18 @@ class Stage:
         """Ask for a token."""
         return source.token(scope) if self.world == "thread" else anyio.run(source.atoken, scope, backend=self.world)
 
-    def send(self, source: TokenSource, method: str, url: str) -> object:
+    def send(self, source: TokenSource, method: str, url: str, **options: Any) -> object:
         """Send one request with `DaxkoAuth`, through an httpx client without a base URL."""
         auth = DaxkoAuth(source, 9999)
 
         async def asend() -> object:
             async with httpx.AsyncClient(auth=auth, verify=False) as http:  # noqa: S501 - plain http
-                return await http.request(method, url)
+                return await http.request(method, url, **options)
 
         if self.world != "thread":
             return anyio.run(asend, backend=self.world)
         with httpx.Client(auth=auth, verify=False) as http:  # noqa: S501 - plain http
-            return http.request(method, url)
+            return http.request(method, url, **options)
 
     def use(
         self,
@@ -276,10 +276,14 @@ def sign_in_refused(stage: Stage, style: Any, times: int = 1) -> object:
     return sign_in(stage, wrong=True, source=source)
 
 
-def sign_in_suspended(stage: Stage) -> object:
-    """Sign the member in where every access token is refused."""
+def sign_in_suspended(stage: Stage, times: int = 1) -> object:
+    """Sign the member in where every access token is refused, for the so-manyeth time."""
     stage.sandbox.reject_all_tokens()
-    return sign_in(stage)
+    source = stage.source()
+    for _ in range(times - 1):
+        with suppress(DaxkoAuthError):
+            sign_in(stage, source=source)
+    return sign_in(stage, source=source)
 
 
 def env(**settings: str) -> dict[str, str]:
@@ -304,6 +308,34 @@ def foreign(stage: Stage, url: str) -> object:
     source = stage.source()
     source.token(9999)
     return stage.send(source, "GET", url)
+
+
+def misdirected(stage: Stage, **options: Any) -> object:
+    """Send a request home that something else than its URL leads elsewhere."""
+    return stage.send(stage.source(), "GET", f"{stage.sandbox.base_url}/v3/programs/locations", **options)
+
+
+def proxied(stage: Stage) -> object:
+    """Send a request to loopback by the proxy of the environment."""
+    stage.monkeypatch.setenv("HTTP_PROXY", stage.served(saying(b"")))
+    return misdirected(stage)
+
+
+def sign_in_with_two_old_tokens(stage: Stage) -> object:
+    """Sign the member in with a token that was replaced meanwhile, where the one in its place is refused as well."""
+    source = stage.source()
+    old = source.token(9999)
+    source.reject(old)
+    source.token(9999)
+    stage.clock.pass_time(60)
+    stage.sandbox.reject_all_tokens()
+
+    async def atoken(*_: object) -> AccessToken:
+        return old
+
+    stage.monkeypatch.setattr(TokenSource, "token", lambda *_: old)
+    stage.monkeypatch.setattr(TokenSource, "atoken", atoken)
+    return sign_in(stage, source=source)
 
 
 def mistaken_path(stage: Stage) -> object:
@@ -448,6 +480,18 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "A call goes to the partner token endpoint": lambda stage: stage.send(
         stage.source(), "POST", f"{stage.sandbox.base_url}/v3/partners/oauth2/token"
     ),
+    "A call has a Host header of another server": lambda stage: misdirected(stage, headers={"Host": "evil.example"}),
+    "A call has a Host header that is none": lambda stage: misdirected(stage, headers={"Host": "a@b c"}),
+    "A call has another server's name for TLS": lambda stage: misdirected(
+        stage, extensions={"sni_hostname": "evil.example"}
+    ),
+    "A call has a whole URL as its target": lambda stage: misdirected(
+        stage, extensions={"target": "http://evil.example/"}
+    ),
+    "A call has an Authorization of its own": lambda stage: misdirected(
+        stage, headers={"Authorization": "Bearer pasted"}
+    ),
+    "A call to the sandbox would leave by a proxy": proxied,
     "The library attaches the refresh token to another path": mistaken_path,
     # A token request is refused.
     "The password is wrong": lambda stage: ask(stage, credentials=stage.credentials(WRONG)),
@@ -534,6 +578,8 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The member is refused without a reason": lambda stage: sign_in_refused(stage, "unexplained"),
     "The member is refused without a reason again": lambda stage: sign_in_refused(stage, "unexplained", 2),
     "Every access token is refused": sign_in_suspended,
+    "Two access tokens that were at hand are refused": sign_in_with_two_old_tokens,
+    "Every access token is refused again": lambda stage: sign_in_suspended(stage, 2),
     "The member login is not answered": lambda stage: (
         stage.sandbox.fail_next(1, "hang", where="member"),
         sign_in(stage, timeout=httpx.Timeout(None, read=0.1)),

@@ -1,12 +1,21 @@
 """The transports around transports, each by itself: what they let through, cap, cut and leave to the parent."""
 
+import asyncio
+import gc
 import socket
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint, current_token
+from attrs import evolve
 from support import PATIENCE
 
 from daxko_auth.model.origin import Origin
@@ -130,34 +139,178 @@ def test_the_line_is_told_of_every_step() -> None:
 
 
 class _Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A pool that complains, as httpx's does, when it is forgotten."""
+    """A pool that complains, as httpx's does, when it is forgotten with a connection open."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
+        self.is_open = False
+        self.closed = 0
+        made.append(weakref.ref(self))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer."""
+        self.is_open = True
+        return httpx.Response(200, json=made.index(weakref.ref(self)))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer."""
+        return self.handle_request(request)
+
+    def close(self) -> None:
+        """Close."""
+        self.is_open = False
+
+    async def aclose(self) -> None:
+        """Close, in a loop."""
+        with anyio.CancelScope(shield=True):
+            await checkpoint()
+        self.is_open = False
 
     def __del__(self) -> None:
-        warnings.warn("unclosed", ResourceWarning, stacklevel=1)
+        if self.is_open:
+            warnings.warn("unclosed", ResourceWarning, stacklevel=1)
 
 
-@pytest.mark.parametrize("owned", [OwnedTransport, AsyncOwnedTransport])
-def test_a_child_process_begins_anew_and_says_nothing_of_what_it_left(
-    owned: Callable[[Callable[[Origin], Any], Origin], Any],
-) -> None:
-    """Two processes that send over one connection get each other's answers."""
+#: Each pool, in the order in which they were made.
+made: "list[weakref.ref[_Inner]]" = []
+
+
+@pytest.fixture(autouse=True)
+def none_made() -> None:
+    """Begin each test without pools."""
+    made.clear()
+
+
+def is_gone(number: int) -> bool:
+    """Whether nobody holds that pool any more."""
+    gc.collect()
+    return made[number]() is None
+
+
+async def pool_of(transport: AsyncOwnedTransport) -> int:
+    """Send, and return which pool answered."""
+    response = await transport.handle_async_request(REQUEST)
+    return int((await response.aread()).decode())
+
+
+def test_a_child_process_begins_again_on_first_use_and_says_nothing_of_what_it_left() -> None:
+    """Two processes that send over one connection get each other's answers; a child that sends nothing opens none."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        transport = owned(_Inner, DAXKO)
-        before = id(transport._transport), transport._transport.origin
-        marker = transport._transport.__dict__["marker"] = object()
+        transport = OwnedTransport(_Inner, DAXKO)
+        assert transport.handle_request(REQUEST).json() == 0
         transport.after_fork_in_child()
+        assert is_gone(0)
+        assert len(made) == 1
+        assert transport.handle_request(REQUEST).json() == 1
+        assert transport.handle_request(REQUEST).json() == 1
+    assert said == []
+    transport.close()
+    transport.after_fork_in_child()
+    with pytest.raises(RuntimeError, match="closed"):
+        transport.handle_request(REQUEST)
+    transport.close()
 
-        assert transport._transport.origin == before[1] == DAXKO
-        assert transport._transport.__dict__.get("marker") is not marker
-        assert said == []
-        warnings.simplefilter("ignore")
-        transport._transport = None
-        transport.after_fork_in_child()
-        assert transport._transport is None, "what was closed stays closed"
+
+def test_a_child_process_leaves_the_loops_of_its_parent_alone() -> None:
+    """The loop that would close the connections is the parent's, and is told nothing."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        transport = AsyncOwnedTransport(_Inner, DAXKO)
+
+        async def main() -> int:
+            before = await pool_of(transport)
+            transport.after_fork_in_child()
+            assert before == 0
+            return await pool_of(transport)
+
+        assert asyncio.run(main()) == 1
+    assert said == []
+    assert is_gone(0)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_each_run_of_a_loop_has_connections_of_its_own_which_end_with_it(backend: str) -> None:
+    """`asyncio.run` for each invocation of a function, one AsyncDaxko for all of them: Lambda, Celery, Flask."""
+    transport = AsyncOwnedTransport(_Inner, DAXKO)
+
+    async def main() -> list[int]:
+        return [await pool_of(transport) for _ in range(3)]
+
+    for number in range(4):
+        assert anyio.run(main, backend=backend) == [number] * 3
+        assert is_gone(number), "closed and forgotten with its loop"
+    assert len(made) == 4
+
+
+def test_loops_at_once_do_not_share_connections() -> None:
+    """A loop per thread is how blocking programs use async libraries."""
+    transport = AsyncOwnedTransport(_Inner, DAXKO)
+    together = threading.Barrier(2)
+
+    async def main() -> tuple[int, int]:
+        first = await pool_of(transport)
+        await anyio.to_thread.run_sync(together.wait)
+        return first, await pool_of(transport)
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(anyio.run, main, backend=backend) for backend in ("asyncio", "trio")]
+    assert sorted(run.result() for run in runs) == [(0, 0), (1, 1)]
+
+
+def test_a_loop_that_was_closed_without_being_shut_down_is_forgotten_by_the_next() -> None:
+    """Its connections can be closed by nobody; they must not be used, and not be kept for ever."""
+    transport = AsyncOwnedTransport(_Inner, DAXKO)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for number in range(3):
+            loop = asyncio.new_event_loop()
+            assert loop.run_until_complete(pool_of(transport)) == number
+            loop.close()
+        del loop
+        assert asyncio.run(pool_of(transport)) == 3
+        assert [is_gone(number) for number in range(3)] == [True] * 3
+
+
+def test_a_loop_that_is_gone_altogether_is_forgotten_as_well() -> None:
+    """Its place in memory may be another loop's already."""
+    transport = AsyncOwnedTransport(_Inner, DAXKO)
+
+    async def main() -> None:
+        assert await pool_of(transport) == 0
+        (own,) = transport._by_loop.values()
+        elsewhere = evolve(own, loop=weakref.ref(type("Loop", (), {})()))
+        transport._by_loop[id(current_token().native_token)] = elsewhere
+        assert await pool_of(transport) == 1
+        await own.transport.aclose()
+
+    asyncio.run(main())
+
+
+def test_connections_are_closed_in_their_own_loop_and_then_no_more_are_made() -> None:
+    """A pool that comes back to life after its end is a leak."""
+    transport = AsyncOwnedTransport(_Inner, DAXKO)
+
+    async def main() -> None:
+        await pool_of(transport)
+        await transport.aclose()
+        assert is_gone(0)
+        with pytest.raises(RuntimeError, match="closed"):
+            await pool_of(transport)
+        await transport.aclose()
+
+    asyncio.run(main())
+
+
+def test_threads_that_come_at_once_share_their_connections() -> None:
+    """After a fork, the first use makes them, and there may be several."""
+    transport = OwnedTransport(_Inner, DAXKO)
+    transport.after_fork_in_child()
+    kept = transport._made
+    first = kept.setdefault("only", _Inner(DAXKO))
+    assert transport.handle_request(REQUEST).json() == 1
+    assert transport._made["only"] is first
+    transport.close()
 
 
 def test_a_closed_transport_says_whose_it_was() -> None:
