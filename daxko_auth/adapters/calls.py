@@ -33,8 +33,7 @@ REFUSED_AGAIN: Final = (
     "refused again: the access token of the replay had been requested before the call; the next call has a new token"
 )
 HELD: Final = (
-    "not sent again: a fresh token was refused a moment ago; check with Daxko that the API account may use this "
-    "endpoint"
+    "not sent again: a new token did not help a moment ago; check with Daxko that the API account may use this endpoint"
 )
 NOT_CARRIED: Final = (
     "this request did not carry the access token, because a redirect led to another server or something replaced the "

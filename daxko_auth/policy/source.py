@@ -131,6 +131,7 @@ class TokenSource:
         self._origin = origin_of(given)
         self._policy = policy or RenewalPolicy()
         self._clock = clock
+        self._wall, self._monotonic = clock.wall, clock.monotonic
         # Set once it is closed.
         self._closing: SharedResult[bool] = SharedResult()
         self._announce = Announcer(on_event, clock)
@@ -185,8 +186,7 @@ class TokenSource:
         # As in `_fresh`, whose call would be a quarter of all the time that this takes.
         slot = self._slots.table.young.get(scope) if type(scope) in _SCOPE_TYPES else None
         if slot is not None and (held := slot.state.held) is not None:
-            clock = self._clock
-            if clock.wall() < held.stale_at_wall and clock.monotonic() < held.stale_at_monotonic:
+            if self._wall() < held.stale_at_wall and self._monotonic() < held.stale_at_monotonic:
                 return held.token
         return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
 
