@@ -91,6 +91,8 @@ class Daxko:
             headers={"Accept": ACCEPT},
             timeout=timeout,
             transport=BorrowedTransport(transport),
+            # The transport goes by the environment's proxy already, and never on loopback.
+            trust_env=False,
         )
         self.api = _api(source.origin, auth, timeout, BorrowedTransport(transport))
 
@@ -189,6 +191,7 @@ class AsyncDaxko:
             headers={"Accept": ACCEPT},
             timeout=timeout,
             transport=AsyncBorrowedTransport(transport),
+            trust_env=False,
         )
         self.api = _api(source.origin, auth, timeout, AsyncBorrowedTransport(transport))
 
@@ -266,7 +269,7 @@ def _api(
         base_url=origin.base_url,
         headers={"Accept": ACCEPT},
         timeout=timeout,
-        httpx_args={"auth": auth, "transport": transport},
+        httpx_args={"auth": auth, "transport": transport, "trust_env": False},
     )
 
 

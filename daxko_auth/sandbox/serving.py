@@ -96,6 +96,9 @@ class Serving:
             # Not the loop of somebody's policy: stopping needs one that watches sockets by readiness.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._serve())
+        except OSError as error:
+            # A loop needs files of its own. Whoever starts this waits for it, or for this.
+            self._ready.set_exception(error)
         finally:
             self._has_ended = True
             for lock in self._waiting:

@@ -3,24 +3,38 @@ The HTTP that token requests travel by: ours alone, and short.
 
 No hook, cookie, redirect or missing timeout of the user's program touches it. The refresh token is
 attached here and is refused to every path but the one it is for.
+
+The environment's certificates and proxy are read here and nowhere else. A setting of it that cannot be
+used is a `CredentialsError` that names it; the URL of a proxy, which may hold a password, is never quoted.
 """
 
 import contextvars
+import errno
 import functools
+import importlib.util
+import os
+import re
 import ssl
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import TypeVar
+from contextlib import suppress
+from typing import Final, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+from attrs import field, frozen
 
 from daxko_auth.model.errors import CredentialsError
-from daxko_auth.model.origin import Origin, is_loopback
+from daxko_auth.model.origin import PORTS, Origin, is_host_name, is_loopback
 from daxko_auth.model.vendor import BearerKind, bearer_for
 
 _Result = TypeVar("_Result")
+_Transport = TypeVar("_Transport")
+
+_SOCKS: Final = frozenset({"socks5", "socks5h"})
+# How OpenSSL finds a certificate in a folder: by a hash of its subject. Files of other names are never looked at.
+_HASHED_NAME: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 class BearerAuth(httpx.Auth):
@@ -48,33 +62,159 @@ class BearerAuth(httpx.Auth):
 
 
 def new_transport(origin: Origin) -> httpx.HTTPTransport:
-    """Return a pool of connections, through the proxy the environment asks for."""
-    return httpx.HTTPTransport(verify=_certificates(), proxy=proxy_for(origin))
+    """
+    Return a pool of connections, through the proxy the environment asks for.
+
+    Raises:
+        CredentialsError: naming the setting of the environment that cannot be used.
+    """
+    return _made(httpx.HTTPTransport, origin)
 
 
 def new_async_transport(origin: Origin) -> httpx.AsyncHTTPTransport:
     """Return the same for asyncio and trio."""
-    return httpx.AsyncHTTPTransport(verify=_certificates(), proxy=proxy_for(origin))
+    return _made(httpx.AsyncHTTPTransport, origin)
 
 
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    # Loading them is by far the slowest part of making a connection; it is done once.
-    return httpx.create_ssl_context()
+def _made(make: Callable[..., _Transport], origin: Origin) -> _Transport:
+    proxy = proxy_for(origin)
+    try:
+        return make(verify=certificates(), proxy=None if proxy is None else proxy.url)
+    except OSError as error:
+        # With the first transport httpx imports its engine.
+        raise file_refused(error) from None
 
 
-def proxy_for(origin: Origin) -> str | None:
+def certificates() -> ssl.SSLContext:
+    """
+    Return what servers are verified with: the authorities of `SSL_CERT_FILE` or `SSL_CERT_DIR`, or else certifi's.
+
+    Loading them is by far the slowest part of making a connection; it is done once for each value of these settings.
+
+    Raises:
+        CredentialsError: naming the setting that cannot be used.
+        OSError: this process can open no other file.
+    """
+    return _loaded(*(os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
+
+
+@functools.lru_cache(maxsize=4)  # a failure is not kept
+def _loaded(file: str, folders: str, key_log: str) -> ssl.SSLContext:
+    try:
+        context = httpx.create_ssl_context()
+    except OSError as error:
+        if is_out_of_files(error):
+            raise
+        wrong = _unusable(error, file, key_log)
+    else:
+        if file or not folders or _hold_certificates(folders):
+            return context
+        wrong = (
+            f"SSL_CERT_DIR is {folders!r}, where no certificate is found by its hash. Correct it, run `openssl rehash` "
+            "there, or unset it: then the authorities of the package certifi are trusted"
+        )
+    raise CredentialsError(wrong)
+
+
+def _unusable(error: OSError, file: str, key_log: str) -> str:
+    reason = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else str(error.strerror)
+    if key_log and error.filename == key_log:
+        return f"SSLKEYLOGFILE is {key_log!r}, which cannot be written: {reason}. Correct it, or unset it"
+    if file:
+        return (
+            f"SSL_CERT_FILE is {file!r}, which cannot be used: {reason}. Correct it, or unset it: then the authorities "
+            "of the package certifi are trusted"
+        )
+    return (
+        f"the certificates of the package certifi cannot be used: {reason}. Install certifi again, or set "
+        "SSL_CERT_FILE to a file of the authorities to trust"
+    )
+
+
+def _hold_certificates(folders: str) -> bool:
+    names: list[str] = []
+    for folder in folders.split(os.pathsep):
+        with suppress(OSError):
+            names += os.listdir(folder)
+    return any(map(_HASHED_NAME.fullmatch, names))
+
+
+def is_out_of_files(error: OSError) -> bool:
+    """Whether the system refused another open file, to this process or to all."""
+    return error.errno in {errno.EMFILE, errno.ENFILE}
+
+
+def file_refused(error: OSError) -> CredentialsError:
+    """Return what to raise where the system refuses a file that is needed before anything can be sent."""
+    return CredentialsError(
+        f"the system refuses this process a file that it needs: {error.strerror}. If too many are open, close some, or "
+        "raise the limit on open files (ulimit -n)"
+    )
+
+
+@frozen
+class EnvironmentProxy:
+    """The proxy the environment asks for."""
+
+    #: The name of the variable, such as `HTTPS_PROXY`.
+    setting: str
+    #: It may hold a password.
+    url: str = field(repr=False)
+
+
+def proxy_for(origin: Origin) -> EnvironmentProxy | None:
     """
     Return the proxy the environment asks for, as httpx itself would use it.
 
     Never for loopback, which is where the only plain http may go.
+
+    Raises:
+        CredentialsError: naming the setting that is no URL of a proxy that can be used.
     """
+    setting = proxy_setting(origin)
+    if setting is None:
+        return None
+    given = getproxies()[setting.lower().removesuffix("_proxy")].strip()
+    proxy = EnvironmentProxy(setting, given if "://" in given else f"http://{given}")
+    wrong = _why_unusable(proxy)
+    if wrong is not None:
+        raise CredentialsError(f"{setting} {wrong}")
+    return proxy
+
+
+def proxy_setting(origin: Origin) -> str | None:
+    """Return the name of the setting that asks for a proxy, such as `HTTPS_PROXY`, or None."""
     url = httpx.URL(origin.base_url)
     if is_loopback(url.raw_host.decode("ascii")) or proxy_bypass(url.netloc.decode("ascii")):
         return None
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    for name in (f"{url.scheme}_proxy", "all_proxy"):
+        if proxies.get(name.removesuffix("_proxy"), "").strip():
+            # Small letters come first.
+            return name if name in os.environ else name.upper()
+    return None
+
+
+def _why_unusable(proxy: EnvironmentProxy) -> str | None:
+    try:
+        url = httpx.URL(proxy.url)
+        host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        url, host = httpx.URL(), ""
+    if host and url.scheme not in {"http", "https", *_SOCKS}:
+        return (
+            "names a proxy by a scheme that is none of http, https, socks5 and socks5h. Write http://HOST:PORT, or "
+            "socks5://HOST:PORT for a SOCKS proxy"
+        )
+    # A path, because the end of a password that is not escaped looks like one.
+    if not is_host_name(host) or not (url.port is None or url.port in PORTS) or url.raw_path != b"/" or url.fragment:
+        return (
+            "is not the URL of a proxy. Write http://HOST:PORT; in a user name or password, write @ : / ? # and % as "
+            "%40 %3A %2F %3F %23 and %25"
+        )
+    if url.scheme in _SOCKS and importlib.util.find_spec("socksio") is None:
+        return "names a SOCKS proxy, which needs the package socksio. Run pip install 'httpx[socks]'"
+    return None
 
 
 def run_within(seconds: float, call: Callable[[], _Result], *, what: str = "exchange") -> _Result:
