@@ -62,7 +62,7 @@ class FileStore:
                 "have. Use a MemoryStore or a RedisStore"
             )
         if folder is None:
-            folder = user_cache_path("daxko-auth", appauthor=False)
+            folder = _of_this_user()
         self._folder = PrivateFolder(os.fspath(folder))
         self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
 
@@ -170,6 +170,16 @@ class FileStore:
     @also_half_made
     def __repr__(self) -> str:
         return f"<FileStore in {self._folder.path}>"
+
+
+def _of_this_user() -> os.PathLike[str]:
+    try:
+        return user_cache_path("daxko-auth", appauthor=False)
+    except RuntimeError:
+        raise TokenStoreError(
+            "token store: this user has no home. Set HOME or XDG_CACHE_HOME to the path of a folder, or pass FileStore "
+            "the path of one"
+        ) from None
 
 
 def _locks(lock: int) -> bool:

@@ -43,6 +43,8 @@ class PrivateFolder:
             self.path = self.path.expanduser().absolute()
         except RuntimeError:
             why = "begins with a home that is not known"
+        except OSError:
+            why = "is relative to a folder that is gone"
         why = why or _why_unfit(self.path)
         if why:
             raise _refused(given, why)

@@ -100,6 +100,8 @@ def unless_unsafe(make, *given, usedforsecurity=True, **options):
     return refuse() if usedforsecurity else make(*given, usedforsecurity=False, **options)
 hashlib.md5, hashlib.sha1 = (functools.partial(unless_unsafe, make) for make in (hashlib.md5, hashlib.sha1))
 """
+_SERVERS: Final = frozenset({"demo", "sandbox"})
+_LIBRARY: Final = _EVERY - _COMMANDS - {"AsyncDaxko"}
 _KEPT_NOWHERE: Final = {"token": "XDG_CACHE_HOME"}
 
 ROWS: Final = [
@@ -189,7 +191,10 @@ ROWS: Final = [
     Row("no locale", {"LC_ALL": None, "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
     Row("a terminal that is none", {"TERM": None, "COLUMNS": "wide", "LINES": ""}),
     # The machine.
-    *(Row(f"{count} more files", files=count, named="open files") for count in range(10)),
+    # Python itself opens files to run a command; event loops need some as well.
+    Row("no more files", files=0, named="open files", entries=_LIBRARY),
+    Row("1 more file for a server", files=1, named="open files", entries=_SERVERS),
+    *(Row(f"{n} more files", files=n, named="open files", entries=_LIBRARY | _ASKING) for n in (1, 2, 3, 4, 6)),
     Row("clock hours ahead", prelude=_CLOCK.format(7_200)),
     Row("clock hours behind", prelude=_CLOCK.format(-7_200)),
     Row("clock reset", prelude="import time; time.time = lambda: 0.0"),
@@ -210,15 +215,18 @@ def test_every_entry_works_or_names_what_is_wrong(row: Row, shared_sandbox: Sand
     ended = _run(row, shared_sandbox, tmp_path)
 
     assert set(ended) == row.entries
-    for entry, (status, said) in ended.items():
-        assert "Traceback" not in said, f"{entry}: {said}"
-        assert "report this" not in said, f"{entry}: {said}"
-        assert _CANARY not in said, f"{entry}: {said}"
-        if row.files is None:
-            assert (status != 0) == (entry in row.fails), f"{entry}: {status} {said}"
-        if status != 0:
-            assert row.named in said, f"{entry}: {said}"
-        assert row.noted.get(entry, "") in said, f"{entry}: {said}"
+    assert [
+        f"{entry} ({status}): {said}" for entry, (status, said) in ended.items() if _is_wrong(row, entry, status, said)
+    ] == []
+
+
+def _is_wrong(row: Row, entry: str, status: int, said: str) -> bool:
+    return (
+        any(text in said for text in ("Traceback", "report this", _CANARY))
+        or (row.files is None and (status != 0) != (entry in row.fails))
+        or (status != 0 and row.named not in said)
+        or row.noted.get(entry, "") not in said
+    )
 
 
 def _run(row: Row, sandbox: Sandbox, folder: Path) -> dict[str, tuple[int, str]]:
@@ -227,6 +235,7 @@ def _run(row: Row, sandbox: Sandbox, folder: Path) -> dict[str, tuple[int, str]]
     place.mkdir()
     (place / "empty").touch()
     (place / "junk").write_text("junk = [\n", "utf-8")
+    (place / "cassette.yaml").write_text("interactions: []\nversion: 1\n", "utf-8")
     (place / "bytes").write_bytes(b"\xff\xfe\x00")
     filled = {"{folder}": str(place), "{sandbox}": sandbox.base_url}
 
