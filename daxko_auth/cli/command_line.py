@@ -30,7 +30,7 @@ from daxko_auth.model.errors import DaxkoAuthError
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.vendor import EXAMPLE_CLIENT_ID, EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.wire.http import file_refused, is_out_of_files
+from daxko_auth.wire.http import is_out_of_files, why_refused
 
 # What the script of a shell asks for suggestions with.
 _COMPLETE: Final = "_DAXKO_AUTH_COMPLETE"
@@ -57,14 +57,14 @@ class _Commands(TyperGroup):
             if error.errno == errno.EPIPE:
                 raise
             _discard_output()
-            fail(_refused(error))
+            fail(_why(error))
 
 
-def _refused(error: OSError) -> str:
+def _why(error: OSError) -> str:
     if error.errno in _NOT_WRITTEN:
         return f"the output cannot be written: {error.strerror}"
     if is_out_of_files(error):
-        return str(file_refused(error))
+        return why_refused(error)
     return f"the system refused what this command needs: {error}"
 
 

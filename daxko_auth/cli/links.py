@@ -41,7 +41,7 @@ def reach(origin: Origin) -> list[Finding]:
     """
     url = httpx.URL(origin.base_url)
     proxy = proxy_for(origin)
-    target = httpx.URL(proxy.url) if proxy else url
+    target = httpx.URL(proxy.url.reveal()) if proxy else url
     host, port = target.raw_host.decode("ascii"), target.port or _default_port(target)
     via = f" (the proxy of {proxy.setting})" if proxy else ""
     setting = proxy.setting if proxy else "DAXKO_BASE_URL"

@@ -5,7 +5,7 @@ The standard streams, as a process may find them: closed, or in a charset that c
 import io
 import os
 import sys
-from typing import Final, TextIO
+from typing import Final
 
 # Reading ends at once, writing fails: nobody is told that a token was printed where there is nothing to print to. What
 # goes to standard error is for whoever watches, and nobody does.
@@ -20,11 +20,7 @@ def make_usable() -> None:
     """
     for name, (flags, mode) in _MODES.items():
         if getattr(sys, name) is None:
-            setattr(sys, name, _opened(flags, mode))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _opened(flags: int, mode: str) -> TextIO:
-    return open(os.open(os.devnull, flags), mode, encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process

@@ -158,7 +158,7 @@ class _Settings:
 
     def place_of(self, name: str) -> str:
         """Where the value is read from, for messages."""
-        return f"the file of {name}_FILE" if f"{name}_FILE" in self.names else name
+        return f"the {name}_FILE file" if f"{name}_FILE" in self.names else name
 
     def text(self, name: str) -> str:
         return self._values[name]
@@ -196,7 +196,7 @@ def _read_setting(name: str, settings: _Settings) -> Secret:
 
 def _missing(missing: list[str], settings: _Settings) -> str:
     blank = [name for bare in missing for name in (bare, f"{bare}_FILE") if settings.is_blank(name)]
-    unset = [name for name in missing if name not in blank]
+    unset = [name for name in missing if name not in blank and f"{name}_FILE" not in blank]
     known = {_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))}
     hints: list[str] = []
     for name in sorted(settings.names):

@@ -62,7 +62,7 @@ class FileStore:
                 "have. Use a MemoryStore or a RedisStore"
             )
         if folder is None:
-            folder = _of_this_user()
+            folder = _cache_of_this_user()
         self._folder = PrivateFolder(os.fspath(folder))
         self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
 
@@ -172,14 +172,13 @@ class FileStore:
         return f"<FileStore in {self._folder.path}>"
 
 
-def _of_this_user() -> os.PathLike[str]:
-    try:
+def _cache_of_this_user() -> os.PathLike[str]:
+    with suppress(RuntimeError):
         return user_cache_path("daxko-auth", appauthor=False)
-    except RuntimeError:
-        raise TokenStoreError(
-            "token store: this user has no home. Set HOME or XDG_CACHE_HOME to the path of a folder, or pass FileStore "
-            "the path of one"
-        ) from None
+    raise TokenStoreError(
+        "token store: this user has no home. Set HOME or XDG_CACHE_HOME to the path of a folder, or pass FileStore the "
+        "path of one"
+    )
 
 
 def _locks(lock: int) -> bool:

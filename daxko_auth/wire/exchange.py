@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from daxko_auth.model.credentials import ApiCredentials
-from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
+from daxko_auth.model.errors import (
+    CredentialsError,
+    TokenEndpointUnavailable,
+    TokenRefused,
+    TokenRequestError,
+    TokenResponseInvalid,
+)
 from daxko_auth.model.fork import no_fork
 from daxko_auth.model.log import Seldom, log
 from daxko_auth.model.origin import Origin
@@ -21,7 +27,7 @@ from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
-from daxko_auth.wire.http import BearerAuth, file_refused, new_transport, proxy_setting, run_within
+from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
 from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
@@ -52,13 +58,9 @@ class Exchange:
         self._origin = origin
         self._transport = transport
         self._wrong_clock = Seldom()
-        # Here, in a thread of the program's, and not with the first request: threads that import the parts of one
-        # package in different orders may be refused with a deadlock error. It is not needed to import this library.
-        try:
-            with no_fork():
-                importlib.import_module("daxko_api.api.partners.request_access_token")
-        except OSError as error:
-            raise file_refused(error) from None
+        refused = _import_the_rest()
+        if refused is not None:
+            raise CredentialsError(refused)
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
         """
@@ -92,7 +94,7 @@ class Exchange:
         return failed[kind](scope, what)
 
     def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
-        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see __init__
+        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see _import_the_rest
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
 
@@ -211,3 +213,18 @@ class Exchange:
             "Check the transport given as http=; if there is none, please report this",
             scope=scope.wire,
         )
+
+
+def _import_the_rest() -> str | None:
+    """
+    Import what a request needs, or return why that is not possible.
+
+    With the exchange, in a thread of the program's, and not with the first request: threads that import the parts of
+    one package in different orders may be refused with a deadlock error. It is not needed to import this library.
+    """
+    try:
+        with no_fork():
+            importlib.import_module("daxko_api.api.partners.request_access_token")
+    except OSError as error:
+        return why_refused(error)
+    return None

@@ -19,14 +19,16 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from attrs import field, frozen
+from attrs import frozen
 
 from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.origin import PORTS, Origin, is_host_name, is_loopback
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.vendor import BearerKind, bearer_for
 
 _Result = TypeVar("_Result")
@@ -79,10 +81,11 @@ def new_async_transport(origin: Origin) -> httpx.AsyncHTTPTransport:
 def _made(make: Callable[..., _Transport], origin: Origin) -> _Transport:
     proxy = proxy_for(origin)
     try:
-        return make(verify=certificates(), proxy=None if proxy is None else proxy.url)
+        return make(verify=certificates(), proxy=None if proxy is None else proxy.url.reveal())
     except OSError as error:
         # With the first transport httpx imports its engine.
-        raise file_refused(error) from None
+        refused = why_refused(error)
+    raise CredentialsError(refused)
 
 
 def certificates() -> ssl.SSLContext:
@@ -135,7 +138,7 @@ def _hold_certificates(folders: str) -> bool:
     names: list[str] = []
     for folder in folders.split(os.pathsep):
         with suppress(OSError):
-            names += os.listdir(folder)
+            names += (path.name for path in Path(folder).iterdir())
     return any(map(_HASHED_NAME.fullmatch, names))
 
 
@@ -144,10 +147,10 @@ def is_out_of_files(error: OSError) -> bool:
     return error.errno in {errno.EMFILE, errno.ENFILE}
 
 
-def file_refused(error: OSError) -> CredentialsError:
-    """Return what to raise where the system refuses a file that is needed before anything can be sent."""
-    return CredentialsError(
-        f"the system refuses this process a file that it needs: {error.strerror}. If too many are open, close some, or "
+def why_refused(error: OSError) -> str:
+    """Say what to do where the system refuses a file that is needed before anything can be sent."""
+    return (
+        f"a file that this process needs cannot be opened: {error.strerror}. If too many are open, close some, or "
         "raise the limit on open files (ulimit -n)"
     )
 
@@ -159,7 +162,7 @@ class EnvironmentProxy:
     #: The name of the variable, such as `HTTPS_PROXY`.
     setting: str
     #: It may hold a password.
-    url: str = field(repr=False)
+    url: Secret
 
 
 def proxy_for(origin: Origin) -> EnvironmentProxy | None:
@@ -174,12 +177,16 @@ def proxy_for(origin: Origin) -> EnvironmentProxy | None:
     setting = proxy_setting(origin)
     if setting is None:
         return None
-    given = getproxies()[setting.lower().removesuffix("_proxy")].strip()
-    proxy = EnvironmentProxy(setting, given if "://" in given else f"http://{given}")
+    proxy = EnvironmentProxy(setting, _url_in(setting))
     wrong = _why_unusable(proxy)
     if wrong is not None:
         raise CredentialsError(f"{setting} {wrong}")
     return proxy
+
+
+def _url_in(setting: str) -> Secret:
+    given = getproxies()[setting.lower().removesuffix("_proxy")].strip()
+    return Secret(given if "://" in given else f"http://{given}")
 
 
 def proxy_setting(origin: Origin) -> str | None:
@@ -197,7 +204,7 @@ def proxy_setting(origin: Origin) -> str | None:
 
 def _why_unusable(proxy: EnvironmentProxy) -> str | None:
     try:
-        url = httpx.URL(proxy.url)
+        url = httpx.URL(proxy.url.reveal())
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError):
         url, host = httpx.URL(), ""
@@ -209,8 +216,8 @@ def _why_unusable(proxy: EnvironmentProxy) -> str | None:
     # A path, because the end of a password that is not escaped looks like one.
     if not is_host_name(host) or not (url.port is None or url.port in PORTS) or url.raw_path != b"/" or url.fragment:
         return (
-            "is not the URL of a proxy. Write http://HOST:PORT; in a user name or password, write @ : / ? # and % as "
-            "%40 %3A %2F %3F %23 and %25"
+            "is not the URL of a proxy. Write one such as http://proxy.example:3128, and percent-encode what is no "
+            "letter or digit in its user name and password (%40 for @)"
         )
     if url.scheme in _SOCKS and importlib.util.find_spec("socksio") is None:
         return "names a SOCKS proxy, which needs the package socksio. Run pip install 'httpx[socks]'"

@@ -18,7 +18,6 @@ from daxko_auth.wire.http import is_out_of_files
 from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.transports import AnswerTooLarge
 
-
 _UNTRUSTED: Final = (
     ". If a proxy or firewall of your own signs its certificate, set SSL_CERT_FILE to a file of its authority; and see "
     "that this machine's clock is right"
@@ -40,16 +39,24 @@ class Trouble(Enum):
 
 def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
     """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
-    name = type(error).__name__
+    return _why_unsent(error) or _what_came(error, secrets)
+
+
+def _why_unsent(error: BaseException) -> tuple[Trouble, str] | None:
+    if isinstance(error, CredentialsError):
+        return Trouble.SETTING, f"was sent nothing: {error}"
     if isinstance(error, OSError | httpx.TransportError) and not _can_open_a_file():
-        # Whatever it is called: the resolver, for instance, then says that the name is not known.
+        # Whatever it is called: the resolver, for instance, then says that a name is not known.
         return Trouble.UNAVAILABLE, (
-            f"could not be reached: this process can open no other file ({name}). Close some, or raise the limit on "
-            "open files (ulimit -n)"
+            f"could not be reached: this process can open no other file ({type(error).__name__}). Close some, or raise "
+            "the limit on open files (ulimit -n)"
         )
+    return None
+
+
+def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
+    name = type(error).__name__
     match error:
-        case CredentialsError():
-            return Trouble.SETTING, f"was sent nothing: {error}"
         case AnswerTooLarge():
             return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
         case httpx.TimeoutException():

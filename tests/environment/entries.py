@@ -42,7 +42,7 @@ from daxko_auth.testing import scan  # noqa: E402
 from daxko_auth.wire.http import certificates  # noqa: E402
 
 # Nobody waits between attempts, and nobody presses Ctrl-C.
-RenewalPolicy.retry_wait = lambda self, attempt: 0.0  # type: ignore[method-assign]
+RenewalPolicy.retry_wait = lambda *_: 0.0  # type: ignore[method-assign]
 Sandbox.serve_until_interrupted = Sandbox.close  # type: ignore[method-assign]
 assert command_line, scan
 # By far the slowest part of each entry; what fails is not kept.
