@@ -45,7 +45,7 @@ def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trou
 def _why_unsent(error: BaseException) -> tuple[Trouble, str] | None:
     if isinstance(error, CredentialsError):
         return Trouble.SETTING, f"was sent nothing: {error}"
-    if isinstance(error, OSError | httpx.TransportError) and not _can_open_a_file():
+    if isinstance(error, OSError | httpx.ConnectError) and not _can_open_a_file():
         # Whatever it is called: the resolver, for instance, then says that a name is not known.
         return Trouble.UNAVAILABLE, (
             f"could not be reached: this process can open no other file ({type(error).__name__}). Close some, or raise "

@@ -131,6 +131,27 @@ def test_a_proxy_of_the_environment_is_what_is_reached(monkeypatch: pytest.Monke
     assert found["certificate"].verdict == "skipped"
 
 
+@pytest.mark.parametrize(("proxy", "port"), [("http://127.0.0.2", 80), ("socks5://127.0.0.2", 1080)])
+def test_a_proxy_without_a_port_has_that_of_its_kind(monkeypatch: pytest.MonkeyPatch, proxy: str, port: int) -> None:
+    """It is what httpx connects to."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    assert doctor_room.reach(Origin.of("https://nothing.invalid"))[-1].found.startswith(f"127.0.0.2 port {port} ")
+
+
+def test_a_setting_of_the_environment_that_cannot_be_used_ends_the_chain(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be sent, and the setting that is at fault is named."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing.pem")
+    status, found = examine("9999")
+
+    assert status == 1
+    assert found["environment"]["found"].startswith("SSL_CERT_FILE is '/missing.pem', which cannot be used")
+    assert found["token"]["verdict"] == "skipped"
+
+
 @pytest.mark.parametrize(("days", "verdict"), [(90, "ok"), (3, "warning")])
 def test_a_certificate_says_how_long_it_is_good_for(
     examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, verdict: str
