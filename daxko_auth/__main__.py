@@ -4,11 +4,13 @@
 
 import sys
 
+from daxko_auth.cli import streams
 from daxko_auth.model.extras import missing_extra
 
 
 def main() -> None:
     """Run the command line; the exit status is the command's own, or 1 where the `cli` extra is missing."""
+    streams.make_usable()
     try:
         from daxko_auth.cli.command_line import app  # noqa: PLC0415 - only here can a missing extra be explained
     except ModuleNotFoundError as error:

@@ -93,6 +93,8 @@ class Daxko:
             headers={"Accept": ACCEPT},
             timeout=timeout,
             transport=authenticating,
+            # The transport goes by the environment's proxy already, and never on loopback.
+            trust_env=False,
         )
         self.api = _api(source.origin, timeout, authenticating)
 
@@ -189,6 +191,7 @@ class AsyncDaxko:
             headers={"Accept": ACCEPT},
             timeout=timeout,
             transport=authenticating,
+            trust_env=False,
         )
         self.api = _api(source.origin, timeout, authenticating)
 
@@ -261,7 +264,7 @@ def _api(
         base_url=origin.base_url,
         headers={"Accept": ACCEPT},
         timeout=timeout,
-        httpx_args={"auth": InTransport(), "transport": transport},
+        httpx_args={"auth": InTransport(), "transport": transport, "trust_env": False},
     )
 
 

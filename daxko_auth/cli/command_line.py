@@ -30,9 +30,13 @@ from daxko_auth.model.errors import DaxkoAuthError
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.vendor import EXAMPLE_CLIENT_ID, EXAMPLE_TOKEN_LIFE
 from daxko_auth.sandbox import Sandbox
+from daxko_auth.wire.http import is_out_of_files, why_refused
 
 # What the script of a shell asks for suggestions with.
 _COMPLETE: Final = "_DAXKO_AUTH_COMPLETE"
+
+# How writing to standard output fails.
+_NOT_WRITTEN: Final = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 _EPILOG: Final = (
     "Exit status: 0 all is well, 1 it failed, 2 the command was not understood, 130 Ctrl-C; `request` ends with 3, 4 "
@@ -53,7 +57,15 @@ class _Commands(TyperGroup):
             if error.errno == errno.EPIPE:
                 raise
             _discard_output()
-            fail(f"the output cannot be written: {error.strerror}")
+            fail(_why(error))
+
+
+def _why(error: OSError) -> str:
+    if error.errno in _NOT_WRITTEN:
+        return f"the output cannot be written: {error.strerror}"
+    if is_out_of_files(error):
+        return why_refused(error)
+    return f"the system refused what this command needs: {error}"
 
 
 def _discard_output() -> None:
@@ -130,6 +142,8 @@ def sandbox(
     try:
         server.start()
     except OSError as error:
+        if is_out_of_files(error):
+            raise
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
     typer.echo(server.banner.rstrip(), err=True)

@@ -94,7 +94,11 @@ def _chain(scope: ClientScope | None, base_url: str | None) -> Iterator[Finding]
     if origin is None:
         yield Finding("Daxko", "skipped", "without a base URL there is nobody to ask")
         return
-    reached = reach(origin)
+    try:
+        new_transport(origin).close()
+        reached = reach(origin)
+    except CredentialsError as error:
+        reached = [Finding("environment", "failed", str(error))]
     yield from reached
     if reached[-1].verdict == "failed":
         yield Finding("token", "skipped", "nobody answers")

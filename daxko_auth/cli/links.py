@@ -11,7 +11,7 @@ import httpx
 from attrs import frozen
 
 from daxko_auth.model.origin import Origin
-from daxko_auth.wire.http import proxy_for
+from daxko_auth.wire.http import certificates, proxy_for
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -33,16 +33,22 @@ class Finding:
 
 
 def reach(origin: Origin) -> list[Finding]:
-    """Resolve the name, connect, and shake hands; stop at the first that fails."""
+    """
+    Resolve the name, connect, and shake hands; stop at the first that fails.
+
+    Raises:
+        CredentialsError: naming the setting of the environment that cannot be used.
+    """
     url = httpx.URL(origin.base_url)
     proxy = proxy_for(origin)
-    target = httpx.URL(proxy) if proxy else url
+    target = httpx.URL(proxy.url.reveal()) if proxy else url
     host, port = target.raw_host.decode("ascii"), target.port or _default_port(target)
-    via = " (the proxy of the environment)" if proxy else ""
+    via = f" (the proxy of {proxy.setting})" if proxy else ""
+    setting = proxy.setting if proxy else "DAXKO_BASE_URL"
     try:
         addresses = {str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError as error:
-        advice = "Check DAXKO_BASE_URL, and this machine's DNS"
+        advice = f"Check {setting}, and this machine's DNS"
         return [Finding("name", "failed", f"{host}{via} has no address: {error.strerror}", advice)]
     findings = [Finding("name", "ok", f"{host}{via} is {', '.join(sorted(addresses))}")]
     began = time.monotonic()
@@ -50,7 +56,7 @@ def reach(origin: Origin) -> list[Finding]:
         connection = socket.create_connection((host, port), _TIMEOUT)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        advice = "Check the port, and the firewalls on the way"
+        advice = f"Check the port in {setting}, and the firewalls on the way"
         return [*findings, Finding("connection", "failed", f"{host} port {port} does not answer: {reason}", advice)]
     with connection:
         took = (time.monotonic() - began) * 1_000
@@ -63,12 +69,12 @@ def reach(origin: Origin) -> list[Finding]:
 
 
 def _default_port(url: httpx.URL) -> int:
-    return 443 if url.scheme == "https" else 80
+    return {"https": 443, "http": 80}.get(url.scheme, 1080)
 
 
 def _certificate(connection: socket.socket, host: str) -> Finding:
     try:
-        with httpx.create_ssl_context().wrap_socket(connection, server_hostname=host.strip("[]")) as secured:
+        with certificates().wrap_socket(connection, server_hostname=host.strip("[]")) as secured:
             certificate, version = secured.getpeercert(), secured.version()
     except ssl.SSLCertVerificationError as error:
         advice = (

@@ -40,5 +40,8 @@ def _store() -> FileStore | None:
     try:
         return FileStore()
     except TokenStoreError as error:
-        say(f"daxko-auth: the token is not kept for the next command. {error}")
+        say(
+            f"daxko-auth: the token is not kept for the next command. {error}. For commands, set XDG_CACHE_HOME to a "
+            "folder that this user may write to"
+        )
         return None

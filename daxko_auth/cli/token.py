@@ -65,7 +65,10 @@ def _member_password() -> Secret:
         return of_env
     if sys.stdin.isatty():
         return Secret(typer.prompt("The member's password", hide_input=True, err=True))
-    given = Secret(sys.stdin.readline().removesuffix("\n"))
+    try:
+        given = Secret(sys.stdin.readline().removesuffix("\n"))
+    except (OSError, ValueError):  # a folder, or no text
+        given = Secret("")
     if not given:
         fail("no password on standard input. Set DAXKO_MEMBER_PASSWORD_FILE to the path of a file that holds it", 2)
     return given

@@ -8,7 +8,7 @@ environment and the files it points to are read here and nowhere else.
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -77,7 +77,7 @@ class ApiCredentials:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """
         Read `DAXKO_USERNAME`, `DAXKO_PASSWORD` and `DAXKO_REFRESH_TOKEN`, or the files that
-        `DAXKO_USERNAME_FILE` and so on name. `environ` replaces `os.environ`.
+        `DAXKO_USERNAME_FILE` and so on name. `environ` replaces `os.environ`. A blank setting counts as not set.
 
         Raises:
             CredentialsError: naming the setting that is missing, blank, doubled, misspelt, unreadable,
@@ -85,11 +85,11 @@ class ApiCredentials:
         """
         settings = _Settings(os.environ if environ is None else environ)
         del environ
-        missing = [name for name in _SETTINGS if name not in settings.names and f"{name}_FILE" not in settings.names]
+        missing = [name for name in _SETTINGS if not {name, f"{name}_FILE"} & settings.names]
         if missing:
-            raise CredentialsError(_missing(missing, settings.names))
+            raise CredentialsError(_missing(missing, settings))
         given = tuple(_read_setting(name, settings) for name in _SETTINGS)
-        username, password, refresh_token = _checked(given, names=_SETTINGS)
+        username, password, refresh_token = _checked(given, names=tuple(map(settings.place_of, _SETTINGS)))
         return cls(username.reveal(), password, refresh_token)
 
     def _keep(self, username: Secret, password: Secret, refresh_token: Secret) -> None:
@@ -100,7 +100,7 @@ class ApiCredentials:
 
 def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
     """
-    Return `DAXKO_BASE_URL`, or None if it is not set.
+    Return `DAXKO_BASE_URL`, or None if it is not set or blank.
 
     Raises:
         CredentialsError: it is not set, but a setting is whose name is nearly the same. Going on would send
@@ -150,7 +150,15 @@ class _Settings:
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset(self._values)
+        """What is set. Blank is not: a compose file passes on what is not set as blank."""
+        return frozenset(name for name in self._values if self._values[name].strip())
+
+    def is_blank(self, name: str) -> bool:
+        return name in self._values and name not in self.names
+
+    def place_of(self, name: str) -> str:
+        """Where the value is read from, for messages."""
+        return f"the {name}_FILE file" if f"{name}_FILE" in self.names else name
 
     def text(self, name: str) -> str:
         return self._values[name]
@@ -186,10 +194,12 @@ def _read_setting(name: str, settings: _Settings) -> Secret:
     raise CredentialsError(msg)
 
 
-def _missing(missing: list[str], names: Iterable[str]) -> str:
+def _missing(missing: list[str], settings: _Settings) -> str:
+    blank = [name for bare in missing for name in (bare, f"{bare}_FILE") if settings.is_blank(name)]
+    unset = [name for name in missing if name not in blank and f"{name}_FILE" not in blank]
     known = {_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))}
     hints: list[str] = []
-    for name in sorted(names):
+    for name in sorted(settings.names):
         bare = name.upper().removesuffix("_FILE")
         if name in known or "DAXKO" not in bare:
             continue
@@ -200,10 +210,15 @@ def _missing(missing: list[str], names: Iterable[str]) -> str:
         "Daxko issues the username, the password and the refresh token of your API account; set each, or its name "
         "with _FILE to the path of a file that holds it"
     )
-    return " ".join([f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.", *hints, message])
+    found = [
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {what}."
+        for names, what in ((unset, "not set"), (blank, "blank"))
+        if names
+    ]
+    return " ".join([*found, *hints, message])
 
 
-def _checked(given: Sequence[Secret | type], *, names: tuple[str, str, str]) -> tuple[Secret, Secret, Secret]:
+def _checked(given: Sequence[Secret | type], *, names: tuple[str, ...]) -> tuple[Secret, Secret, Secret]:
     texts: list[Secret] = []
     for name, value in zip(names, given, strict=True):
         if not isinstance(value, Secret):
@@ -216,7 +231,7 @@ def _checked(given: Sequence[Secret | type], *, names: tuple[str, str, str]) -> 
     return username, password, refresh_token
 
 
-def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, names: tuple[str, str, str]) -> None:
+def _check_places(username: Secret, password: Secret, refresh_token: Secret, *, names: tuple[str, ...]) -> None:
     username_name, password_name, refresh_token_name = names
     for what, name, value in (("username", username_name, username), ("password", password_name, password)):
         if looks_like_jwt(value):

@@ -18,8 +18,11 @@ from daxko_auth.model.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
 
 # What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
 _HOST: Final = re.compile(r"[a-z0-9._:-]*[a-z0-9]\.?", re.ASCII)
-_PORTS: Final = range(1, 65_536)
+#: Those that a server may have.
+PORTS: Final = range(1, 65_536)
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+# RFC 1035 section 2.3.4.
+_LONGEST_LABEL: Final = 63
 # A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
 _LONGEST_SHOWN: Final = 300
 
@@ -150,7 +153,7 @@ def _judged(given: Unseen, setting: str) -> Origin | CredentialsError:
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError):
         url, host = httpx.URL(), ""
-    if not _HOST.fullmatch(host) or not (url.port is None or url.port in _PORTS) or url.scheme not in {"http", "https"}:
+    if not is_host_name(host) or not (url.port is None or url.port in PORTS) or url.scheme not in {"http", "https"}:
         return CredentialsError(
             f"{setting} is not a URL such as {DEFAULT_BASE_URL}. Write scheme and host, and a port if it has one"
         )
@@ -177,6 +180,13 @@ def _judged(given: Unseen, setting: str) -> Origin | CredentialsError:
     host, default = _bracketed(host), _DEFAULT_PORTS[url.scheme]
     netlocs = [host, f"{host}:{default}"] if url.port in {None, default} else [f"{host}:{url.port}"]
     return Origin(f"{url.scheme}://{netlocs[0]}", url.scheme, frozenset(netloc.encode() for netloc in netlocs))
+
+
+def is_host_name(host: str) -> bool:
+    """Whether `host`, as httpx normalises it, can be looked up: a name in the DNS, or an IP address."""
+    # Of other labels Python makes no bytes, and raises no OSError.
+    labels = host.removesuffix(".").split(".")
+    return _HOST.fullmatch(host) is not None and all(0 < len(label) <= _LONGEST_LABEL for label in labels)
 
 
 def is_loopback(host: str) -> bool:

@@ -72,7 +72,7 @@ class Sandbox(App):
         Started again after `close()`, it has the same port, account, tokens and log.
 
         Raises:
-            OSError: the port is taken, or the host is not this machine's.
+            OSError: the port is taken, the host is not this machine's, or too many files are open.
             RuntimeError: it is running already.
         """
         if self._serving is not None:
@@ -81,7 +81,12 @@ class Sandbox(App):
         listener = socket.create_server((self._host, self._port), family=found[0][0], backlog=BACKLOG)
         self._port = listener.getsockname()[1]
         self._serving = Serving(self, listener)
-        self._serving.start()
+        try:
+            self._serving.start()
+        except OSError:
+            self._serving = None
+            listener.close()
+            raise
         return self
 
     def close(self) -> None:

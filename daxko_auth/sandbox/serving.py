@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 from concurrent.futures import Future
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -96,6 +96,9 @@ class Serving:
             # Not the loop of somebody's policy: stopping needs one that watches sockets by readiness.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._serve())
+        except OSError as error:
+            # A loop needs files of its own. Whoever starts this waits for it, or for this.
+            self._ready.set_exception(error)
         finally:
             self._has_ended = True
             for lock in self._waiting:
@@ -103,6 +106,7 @@ class Serving:
 
     async def _serve(self) -> None:
         loop, stopping, state = asyncio.get_running_loop(), asyncio.Event(), ServerState()
+        loop.set_exception_handler(_handle)
         state.default_headers = [(b"server", SERVER.encode("ascii"))]
         server = await loop.create_server(
             lambda: _Connection(config=self._config, server_state=state, app_state={}),
@@ -123,6 +127,15 @@ class Serving:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        # The machine's: too many files are open to accept another connection, for instance. It is tried again.
+        _LOGGER.warning("%s: %s", context["message"], error.strerror)
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _turns(count: int) -> None:

@@ -86,7 +86,7 @@ class FileStore:
                 "have. Use a MemoryStore or a RedisStore"
             )
         if folder is None:
-            folder = user_cache_path("daxko-auth", appauthor=False)
+            folder = _cache_of_this_user()
         self._folder = PrivateFolder(os.fspath(folder))
         self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
 
@@ -216,6 +216,15 @@ class FileStore:
     @also_half_made
     def __repr__(self) -> str:
         return f"<FileStore in {self._folder.path}>"
+
+
+def _cache_of_this_user() -> os.PathLike[str]:
+    with suppress(RuntimeError):
+        return user_cache_path("daxko-auth", appauthor=False)
+    raise TokenStoreError(
+        "token store: this user has no home. Set HOME or XDG_CACHE_HOME to the path of a folder, or pass FileStore the "
+        "path of one"
+    )
 
 
 def _locks(lock: int) -> bool:

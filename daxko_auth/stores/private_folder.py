@@ -46,6 +46,8 @@ class PrivateFolder:
             self.path = self.path.expanduser().absolute()
         except RuntimeError:
             why = "begins with a home that is not known"
+        except OSError:
+            why = "is relative to a folder that is gone"
         _require_fit(given, why or _why_unfit(self.path))
 
     @contextmanager

@@ -96,7 +96,7 @@ def said(body: Body) -> str:
     text = f"{body.kind} {json.dumps(content, sort_keys=True)}"
     if len(text) <= _LONGEST_SAID:
         return text
-    digest = hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{text[:200]} ... in {len(text)} characters, {digest}"
 
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from daxko_auth.model.credentials import ApiCredentials
-from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRefused, TokenRequestError, TokenResponseInvalid
+from daxko_auth.model.errors import (
+    CredentialsError,
+    TokenEndpointUnavailable,
+    TokenRefused,
+    TokenRequestError,
+    TokenResponseInvalid,
+)
 from daxko_auth.model.fork import no_fork
 from daxko_auth.model.log import Seldom, log
 from daxko_auth.model.origin import Origin
@@ -21,7 +27,7 @@ from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
-from daxko_auth.wire.http import BearerAuth, new_transport, run_within
+from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
 from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
@@ -33,6 +39,10 @@ if TYPE_CHECKING:
 _REFUSALS: Final = frozenset({400, 401, 403})
 # Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
 _LARGEST_SKEW: Final = 60.0
+
+# How many addresses of a host are tried at least, where the first ones swallow what is sent to them: a broken path of
+# IPv6, a dead A record. One after another, each gets the whole time for connecting.
+_ADDRESSES: Final = 4
 
 #: How a token request ends.
 Outcome = AccessToken | TokenRequestError
@@ -48,10 +58,9 @@ class Exchange:
         self._origin = origin
         self._transport = transport
         self._wrong_clock = Seldom()
-        # Here, in a thread of the program's, and not with the first request: threads that import the parts of one
-        # package in different orders may be refused with a deadlock error. It is not needed to import this library.
-        with no_fork():
-            importlib.import_module("daxko_api.api.partners.request_access_token")
+        refused = _import_the_rest()
+        if refused is not None:
+            raise CredentialsError(refused)
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
         """
@@ -82,12 +91,13 @@ class Exchange:
         failed: Mapping[Trouble, Callable[[ClientScope, str], TokenRequestError]] = {
             Trouble.UNAVAILABLE: self._unavailable,
             Trouble.UNREADABLE: self._invalid,
+            Trouble.SETTING: self._unsent,
             Trouble.UNEXPECTED: self._unexpected,
         }
         return failed[kind](scope, what)
 
     def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
-        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see __init__
+        from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see _import_the_rest
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
 
@@ -100,7 +110,7 @@ class Exchange:
             base_url=self._origin.base_url,
             # Closed afterwards: the next token may be a day away, and a forked process must not share the connection.
             headers={"Accept": ACCEPT, "Connection": "close"},
-            timeout=httpx.Timeout(timeout),
+            timeout=httpx.Timeout(timeout, connect=timeout / _ADDRESSES),
             follow_redirects=False,
             raise_on_unexpected_status=False,
             httpx_args={
@@ -165,10 +175,11 @@ class Exchange:
 
     def _unavailable(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
         wait = answer.retry_after if answer else None
+        proxy = None if self._transport else proxy_setting(self._origin)
         return TokenEndpointUnavailable(
             f"no access token for {scope}: {self._where} {what}. "
-            f"Ask again {f'in {wait:.0f} s' if wait else 'later'}; if it lasts, check the network, DAXKO_BASE_URL and "
-            "Daxko's status",
+            f"Ask again {f'in {wait:.0f} s' if wait else 'later'}; if it lasts, check the network, "
+            f"{f'the proxy of {proxy}, ' if proxy else ''}DAXKO_BASE_URL and Daxko's status",
             scope=scope.wire,
             status_code=answer.status_code if answer else None,
             retryable=True,
@@ -196,9 +207,27 @@ class Exchange:
             status_code=answer.status_code if answer else None,
         )
 
+    def _unsent(self, scope: ClientScope, what: str) -> TokenRequestError:
+        return TokenRequestError(f"no access token for {scope}: {self._where} {what}", scope=scope.wire)
+
     def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
         return TokenRequestError(
             f"no access token for {scope}: {self._where} {what}. "
             "Check the transport given as http=; if there is none, please report this",
             scope=scope.wire,
         )
+
+
+def _import_the_rest() -> str | None:
+    """
+    Import what a request needs, or return why that is not possible.
+
+    With the exchange, in a thread of the program's, and not with the first request: threads that import the parts of
+    one package in different orders may be refused with a deadlock error. It is not needed to import this library.
+    """
+    try:
+        with no_fork():
+            importlib.import_module("daxko_api.api.partners.request_access_token")
+    except OSError as error:
+        return why_refused(error)
+    return None

@@ -49,6 +49,7 @@ class Refusal(Enum):
 _ADVICE: Final = {
     Trouble.UNAVAILABLE: "Let the member try again later",
     Trouble.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+    Trouble.SETTING: "Correct that setting first",
     Trouble.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
 }
 

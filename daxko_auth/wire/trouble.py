@@ -5,14 +5,23 @@ httpx's exceptions hold the whole request, body and bearer included, and so do t
 through. They end here.
 """
 
+import os
 from collections.abc import Iterable
 from enum import Enum, auto
+from typing import Final
 
 import httpx
 
+from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.secret import Secret
+from daxko_auth.wire.http import is_out_of_files
 from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.transports import AnswerTooLarge
+
+_UNTRUSTED: Final = (
+    ". If a proxy or firewall of your own signs its certificate, set SSL_CERT_FILE to a file of its authority; and see "
+    "that this machine's clock is right"
+)
 
 
 class Trouble(Enum):
@@ -22,12 +31,30 @@ class Trouble(Enum):
     UNAVAILABLE = auto()
     #: An answer came that cannot be read.
     UNREADABLE = auto()
+    #: A setting of the environment cannot be used, and nothing was sent.
+    SETTING = auto()
     #: None of these: a transport of somebody's own, or a mistake of ours.
     UNEXPECTED = auto()
 
 
 def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
     """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
+    return _why_unsent(error) or _what_came(error, secrets)
+
+
+def _why_unsent(error: BaseException) -> tuple[Trouble, str] | None:
+    if isinstance(error, CredentialsError):
+        return Trouble.SETTING, f"was sent nothing: {error}"
+    if isinstance(error, OSError | httpx.ConnectError) and not _can_open_a_file():
+        # Whatever it is called: the resolver, for instance, then says that a name is not known.
+        return Trouble.UNAVAILABLE, (
+            f"could not be reached: this process can open no other file ({type(error).__name__}). Close some, or raise "
+            "the limit on open files (ulimit -n)"
+        )
+    return None
+
+
+def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
     name = type(error).__name__
     match error:
         case AnswerTooLarge():
@@ -42,9 +69,18 @@ def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trou
             return Trouble.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
             reason = quote(str(error).rstrip("."), secrets) or "no reason given"
-            return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason})"
+            untrusted = _UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in reason else ""
+            return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason}){untrusted}"
         case _:
             return Trouble.UNEXPECTED, f"could not be asked ({name})"
+
+
+def _can_open_a_file() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return not is_out_of_files(error)
+    return True
 
 
 def without_frames(error: BaseException) -> BaseException:

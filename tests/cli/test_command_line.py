@@ -1,5 +1,6 @@
 """The command line as a user meets it, with the mistakes a user makes."""
 
+import io
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 import daxko_auth
 from daxko_auth import ApiCredentials, Daxko
 from daxko_auth import __main__ as entry
-from daxko_auth.cli import demo
+from daxko_auth.cli import demo, streams
 from daxko_auth.cli.command_line import app
 from daxko_auth.sandbox import Sandbox
 
@@ -246,3 +247,13 @@ def test_the_sandbox_of_the_command_line_is_open_to_this_machine_only() -> None:
     ):
         assert settings["DAXKO_BASE_URL"].startswith("http://127.0.0.1:")
         assert b"not Daxko" in page.read()
+
+
+def test_streams_that_somebody_has_replaced_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that collects the output in memory has no charset to fail for."""
+    collected = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", collected)
+
+    streams.make_usable()
+
+    assert sys.stdout is collected

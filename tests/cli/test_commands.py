@@ -1,5 +1,6 @@
 """The commands that speak to Daxko, as a user meets them: with pipes, terminals and mistakes."""
 
+import errno
 import io
 import json
 import os
@@ -16,7 +17,7 @@ from click.testing import Result
 from support import eventually
 from typer.testing import CliRunner
 
-from daxko_auth.cli import printing, request, token
+from daxko_auth.cli import command_line, printing, request, token
 from daxko_auth.cli.command_line import app
 from daxko_auth.sandbox import Sandbox
 
@@ -255,6 +256,35 @@ def test_a_member_signs_in_with_a_password_that_no_option_takes(run: Run, monkey
     assert json.loads(of_stdin.stdout)["member"] == "member_name"
     assert of_env.exit_code == 0
     assert of_env.stdout.startswith("eyJ")
+
+
+def test_standard_input_without_a_password_in_it_is_said_to_be_that(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, or bytes of another charset."""
+    assert "no password on standard input" in run("member", "ann", "--scope", "9999", stdin=b"\xff\xfe\n").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EBADF, "Bad file descriptor"), "the output cannot be written: Bad file descriptor"),
+        (OSError(errno.EMFILE, "Too many open files"), "a file that this process needs cannot be opened: Too many"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "the system refused what this command needs"),
+    ],
+)
+def test_what_the_system_refuses_is_one_paragraph_in_its_own_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    """Not every one of its errors is about the output."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(token, "print_json", refuse)
+    monkeypatch.setattr(command_line, "_discard_output", lambda: None)
+    shown = run("token", "9999", "--json")
+
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith(f"daxko-auth: {said}")
 
 
 def test_a_wrong_password_of_a_member_is_sent_once(run: Run, sandbox: Sandbox) -> None:

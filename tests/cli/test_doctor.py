@@ -17,7 +17,6 @@ from daxko_auth.cli import doctor as doctor_room
 from daxko_auth.cli.command_line import app
 from daxko_auth.model.origin import Origin
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.wire import http as http_edge
 
 Findings = dict[str, dict[str, str]]
 Examine = Callable[..., tuple[int, Findings]]
@@ -29,8 +28,6 @@ def examine(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name, value in sandbox.settings().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    # Each test has authorities of its own.
-    http_edge._certificates.cache_clear()
 
     def run(*arguments: str) -> tuple[int, Findings]:
         shown = CliRunner().invoke(app, ["doctor", "--json", *arguments])
@@ -130,8 +127,29 @@ def test_a_proxy_of_the_environment_is_what_is_reached(monkeypatch: pytest.Monke
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         found = {finding.link: finding for finding in doctor_room.reach(Origin.of("https://nothing.invalid"))}
 
-    assert "(the proxy of the environment)" in found["name"].found
+    assert "(the proxy of HTTPS_PROXY)" in found["name"].found
     assert found["certificate"].verdict == "skipped"
+
+
+@pytest.mark.parametrize(("proxy", "port"), [("http://127.0.0.2", 80), ("socks5://127.0.0.2", 1080)])
+def test_a_proxy_without_a_port_has_that_of_its_kind(monkeypatch: pytest.MonkeyPatch, proxy: str, port: int) -> None:
+    """It is what httpx connects to."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    assert doctor_room.reach(Origin.of("https://nothing.invalid"))[-1].found.startswith(f"127.0.0.2 port {port} ")
+
+
+def test_a_setting_of_the_environment_that_cannot_be_used_ends_the_chain(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be sent, and the setting that is at fault is named."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing.pem")
+    status, found = examine("9999")
+
+    assert status == 1
+    assert found["environment"]["found"].startswith("SSL_CERT_FILE is '/missing.pem', which cannot be used")
+    assert found["token"]["verdict"] == "skipped"
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(90, "ok"), (3, "warning")])

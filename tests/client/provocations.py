@@ -5,6 +5,7 @@ Secrets are spelt so that no line of this file holds one: a traceback shows the 
 """
 
 import copy
+import errno
 import os
 import pickle
 import shutil
@@ -46,6 +47,8 @@ from daxko_auth import (
 from daxko_auth.model.vendor import BearerKind
 from daxko_auth.sandbox import Account, Sandbox
 from daxko_auth.stores import file_store
+from daxko_auth.wire import exchange
+from daxko_auth.wire import http as http_wire
 from daxko_auth.wire.http import BearerAuth
 from daxko_auth.wire.transports import LARGEST_ANSWER
 
@@ -212,6 +215,16 @@ def without_threads(stage: Stage, name: str) -> None:
         start(thread)
 
     stage.monkeypatch.setattr(threading.Thread, "start", limited)
+
+
+def out_of_files(*_: object) -> Any:
+    """Refuse to open another file."""
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def homeless(*_: object, **__: object) -> Path:
+    """Know no home."""
+    raise RuntimeError
 
 
 def ask(stage: Stage, scope: int = 9999, base_url: str | None = None, **options: Any) -> object:
@@ -446,6 +459,22 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage.monkeypatch.setenv("DAXKO_BASEURL", "https://api.daxko.com"),
         TokenSource(stage.credentials()),
     ),
+    "SSL_CERT_FILE names no file": lambda stage: (
+        stage.monkeypatch.setenv("SSL_CERT_FILE", "/none/ca.pem"),
+        Daxko(stage.credentials(), 9999, source=stage.source()),
+    ),
+    "HTTPS_PROXY is no proxy's URL": lambda stage: (
+        stage.monkeypatch.setenv("HTTPS_PROXY", f"http://me:{CANARY}@proxy:31:28"),
+        Daxko(stage.credentials(), 9999, base_url="https://api.daxko.com"),
+    ),
+    "Too many files are open to make a connection": lambda stage: (
+        stage.monkeypatch.setattr(http_wire, "certificates", out_of_files),
+        Daxko(stage.credentials(), 9999, source=stage.source()),
+    ),
+    "Too many files are open to make a source": lambda stage: (
+        stage.monkeypatch.setattr(exchange, "importlib", SimpleNamespace(import_module=out_of_files)),
+        stage.source(),
+    ),
     "The scope is a name": lambda _: ClientScope(WRONG),
     "The scope is blank": lambda _: ClientScope(""),
     "The scope is half a scope": lambda _: ClientScope(f"client:{WRONG}"),
@@ -570,6 +599,10 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage.sandbox.fail_next(1, "redirect", location="https://[::1"),
         ask(stage),
     ),
+    "No request can be sent in this environment": lambda stage: (
+        stage.monkeypatch.setenv("SSL_CERT_FILE", "/none/ca.pem"),
+        ask(stage),
+    ),
     "The transport is broken": lambda stage: ask(stage, http=FailingTransport(ZeroDivisionError(CANARY))),
     "The clock is broken": lambda stage: ask(stage, clock=BrokenClock()),
     # A member does not get in.
@@ -609,6 +642,10 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         FileStore(stage.folder),
     ),
     "The folder of a store is reached by a link": store_behind_a_link,
+    "The user of a store has no home": lambda stage: (
+        stage.monkeypatch.setattr(file_store, "user_cache_path", homeless),
+        FileStore(),
+    ),
     "The URL of a store is none": lambda _: RedisStore(f"redis://{CANARY}/{CANARY}@localhost"),
     "The URL of a store lets others in between": lambda _: RedisStore(f"rediss://:{CANARY}@one?ssl_cert_reqs=none"),
     "The client of a store is async": lambda _: RedisStore(redis.asyncio.Redis()),

@@ -56,6 +56,28 @@ def test_the_typed_api_takes_the_same_token(sandbox: Sandbox, credentials: ApiCr
     assert isinstance(anyio.run(main), TokenResponse)
 
 
+def test_what_goes_to_this_machine_goes_by_no_proxy(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain http is allowed to loopback because it never leaves the machine. A proxy would be given the bearer."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    body = MemberTokenRequest(*MEMBER)
+    with Daxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
+        assert daxko.http.get("/v3/x").is_success
+        assert isinstance(request_member_token.sync(client=daxko.api, body=body), TokenResponse)
+        assert not daxko.http.trust_env
+        assert not daxko.api.get_httpx_client().trust_env
+
+    async def main() -> object:
+        async with AsyncDaxko(credentials, 9999, base_url=sandbox.base_url) as daxko:
+            assert (await daxko.http.get("/v3/x")).is_success
+            assert not daxko.http.trust_env
+            return await request_member_token.asyncio(client=daxko.api, body=body)
+
+    assert isinstance(anyio.run(main), TokenResponse)
+
+
 def test_the_typed_api_cannot_send_the_refresh_token(sandbox: Sandbox, credentials: ApiCredentials) -> None:
     """Token requests are the source's affair, with its deadline and without the program's hooks."""
     body = AccessTokenRequest("daxko_api_user", "secret", "client:9999")

@@ -158,6 +158,7 @@ def test_every_message_names_what_it_is_about(met: list[Met]) -> None:
                 assert f"stays with {each.home};" in message
             case CredentialsError():
                 subjects = "base_url|scope|source|username|password|refresh_token|DAXKO_[A-Z_]+|/v3/[a-z0-9/]+"
+                subjects += "|SSL_CERT_FILE|HTTPS_PROXY|a file that this process needs"
                 assert re.match(rf"(the |both )?({subjects})\b", message), message
             case _:
                 pass

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daxko_auth.model.credentials import ApiCredentials, base_url_from_env, secrets_from_env
+from daxko_auth.model.credentials import ApiCredentials, base_url_from_env, secrets_from_env, settings_in_env
 from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.secret import Secret
 
@@ -56,7 +56,7 @@ def test_more_than_one_line_in_a_file_is_refused(tmp_path: Path, content: str) -
     """Only the newline an editor adds is left out; anything else may be a wrong file."""
     file = tmp_path / "password"
     file.write_text(content)
-    with pytest.raises(CredentialsError, match=r"^DAXKO_PASSWORD (holds a line break|is blank)"):
+    with pytest.raises(CredentialsError, match=r"^the DAXKO_PASSWORD_FILE file (holds a line break|is blank)"):
         ApiCredentials.from_env(without("DAXKO_PASSWORD") | {"DAXKO_PASSWORD_FILE": str(file)})
 
 
@@ -92,7 +92,7 @@ def test_a_setting_and_its_file_together_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", SET)
 def test_each_mistake_is_named_by_its_variable(name: str) -> None:
     """The same checks as for arguments, in the words of whoever set the environment."""
-    with pytest.raises(CredentialsError, match=f"^{name} is blank; "):
+    with pytest.raises(CredentialsError, match=rf"^{name} is blank\. "):
         ApiCredentials.from_env(SET | {name: "  "})
     with pytest.raises(CredentialsError, match=f"^{name} begins or ends with white space"):
         ApiCredentials.from_env(SET | {name: "value "})
@@ -170,6 +170,38 @@ def test_a_base_url_beside_a_look_alike_is_taken() -> None:
     """Who sets the right one knows what the other is for."""
     assert base_url_from_env({"DAXKO_BASE_URL": "https://x.example", "DAXKO_URL": "y"}) == "https://x.example"
     assert base_url_from_env({"DAXKO_USERNAME": "u", "DAXKO_WEBHOOK": "y"}) is None
+
+
+@pytest.mark.parametrize("name", [*(f"{name}_FILE" for name in SET), "DAXKO_CLIENT_ID"])
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_a_blank_setting_beside_what_is_needed_counts_as_not_set(name: str, blank: str) -> None:
+    """A compose file passes on what is not set outside as blank."""
+    assert ApiCredentials.from_env(SET | {name: blank}) == CREDENTIALS
+    assert base_url_from_env({"DAXKO_BASE_URL": blank}) is None
+    assert settings_in_env(SET | {name: blank, "DAXKO_BASE_URL": blank}) == list(SET)
+    assert secrets_from_env({"DAXKO_MEMBER_PASSWORD": blank, "DAXKO_MEMBER_PASSWORD_FILE": blank}) == {}
+
+
+@pytest.mark.parametrize(
+    ("environ", "beginning"),
+    [
+        (without("DAXKO_PASSWORD") | {"DAXKO_PASSWORD_FILE": ""}, "DAXKO_PASSWORD_FILE is blank. Daxko issues"),
+        (SET | {"DAXKO_PASSWORD": "", "DAXKO_PASSWORD_FILE": " "}, "DAXKO_PASSWORD and DAXKO_PASSWORD_FILE are blank."),
+        (without("DAXKO_USERNAME") | {"DAXKO_PASSWORD": ""}, "DAXKO_USERNAME is not set. DAXKO_PASSWORD is blank."),
+    ],
+)
+def test_what_is_needed_and_blank_is_said_to_be_blank(environ: dict[str, str], beginning: str) -> None:
+    """Whoever is told that it is not set sees that it is."""
+    with pytest.raises(CredentialsError) as caught:
+        ApiCredentials.from_env(environ)
+    assert str(caught.value).startswith(beginning)
+
+
+def test_a_file_that_is_empty_is_named_by_its_setting(tmp_path: Path) -> None:
+    """The setting itself is fine, and its plain form is not set at all."""
+    (tmp_path / "password").touch()
+    with pytest.raises(CredentialsError, match=r"^the DAXKO_PASSWORD_FILE file is blank"):
+        ApiCredentials.from_env(without("DAXKO_PASSWORD") | {"DAXKO_PASSWORD_FILE": str(tmp_path / "password")})
 
 
 def test_what_is_missing_is_said_with_what_to_do() -> None:

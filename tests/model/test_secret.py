@@ -151,9 +151,9 @@ def test_another_process_has_other_fingerprints() -> None:
 
 def test_a_fingerprint_is_no_digest_that_a_dictionary_of_guesses_has() -> None:
     """It is keyed; without the key, a log that holds one could be searched for the passwords everybody uses."""
-    guess = hashlib.blake2s(b"hunter2", digest_size=4).hexdigest()
+    guess = hashlib.sha256(b"hunter2").hexdigest()
 
-    assert Secret("hunter2").fingerprint != guess
+    assert not guess.startswith(Secret("hunter2").fingerprint)
 
 
 def test_a_secret_is_laid_out_like_any_other_text() -> None:

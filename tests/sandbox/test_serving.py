@@ -2,6 +2,8 @@
 Starting and stopping: at once, cleanly, many at a time, and only where asked.
 """
 
+import asyncio
+import errno
 import gc
 import itertools
 import logging
@@ -22,7 +24,7 @@ import pytest
 from sandbox_calls import Caller, form
 from support import PATIENCE, eventually
 
-from daxko_auth.sandbox import Account, Sandbox
+from daxko_auth.sandbox import Account, Sandbox, serving
 from daxko_auth.sandbox.serving import Serving
 
 
@@ -320,3 +322,29 @@ def test_it_listens_on_this_machine_only_unless_told_otherwise() -> None:
     with Sandbox() as sandbox:
         assert sandbox._serving is not None
         assert sandbox._serving._listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_without_a_file_for_its_loop_it_says_so_and_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts it waits for its thread; that one has ended."""
+    sandbox = Sandbox()
+
+    def refuse() -> asyncio.AbstractEventLoop:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "SelectorEventLoop", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            sandbox.start()
+    with sandbox:
+        assert httpx.get(sandbox.base_url, trust_env=False).status_code == 200
+
+
+def test_a_connection_that_the_machine_refuses_is_no_defect_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """Asyncio would log a traceback; it tries again by itself."""
+    with asyncio.Runner() as runner:
+        refused = OSError(errno.EMFILE, "Too many open files")
+        serving._handle(runner.get_loop(), {"message": "no connection accepted", "exception": refused})
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+        serving._handle(runner.get_loop(), {"message": "a defect", "exception": ZeroDivisionError()})
+        assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["asyncio"]

@@ -233,6 +233,15 @@ def test_a_path_that_cannot_be_a_folder_is_refused(
         FileStore(path)
 
 
+def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell in a folder that was deleted meanwhile starts programs all the same."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(TokenStoreError, match=f"'tokens' is relative to a folder that is gone. {ADVICE}"):
+        FileStore("tokens")
+
+
 def test_the_file_of_a_credential_is_refused_as_a_folder(tmp_path: Path) -> None:
     """One setting is put in the place of another; a store that wrote there would destroy the password."""
     secret = tmp_path / "refresh-token"

@@ -38,7 +38,8 @@ def test_each_limit_is_handed_to_whoever_keeps_it(ask_once: AskOnce) -> None:
     assert isinstance(ask_once(timeout=limit, transport=httpx.MockTransport(look)), AccessToken)
 
     (request,) = seen
-    assert request.extensions["timeout"] == {"connect": limit, "read": limit, "write": limit, "pool": limit}
+    # Of several addresses each gets this long, one after another: where the first are dead, there is time for others.
+    assert request.extensions["timeout"] == {"connect": limit / 4, "read": limit, "write": limit, "pool": limit}
     assert request.headers["Connection"] == "close"
 
 

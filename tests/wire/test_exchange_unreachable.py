@@ -2,15 +2,18 @@
 
 import os
 import socket
+from typing import Any
 
 import pytest
 from asking import AskOnce
 from raw_server import RawServer, answer, everything_about, saying
+from support import PATIENCE
 
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.errors import TokenEndpointUnavailable
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.tokens import AccessToken
+from daxko_auth.sandbox import Sandbox
 from daxko_auth.wire.http import proxy_for
 
 DEAD = "http://127.0.0.1:9"
@@ -88,7 +91,8 @@ def test_the_environments_proxy_is_used_as_elsewhere(
     """In many networks there is no other way out."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert proxy_for(Origin.of(base_url)) == proxy
+    found = proxy_for(Origin.of(base_url))
+    assert (found and found.url.reveal()) == proxy
 
 
 @pytest.mark.parametrize("written", ["http://user:canary@{}", "user:canary@{}"])
@@ -105,3 +109,43 @@ def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_credential(
     assert type(outcome) is TokenEndpointUnavailable
     assert "could not be reached (ProxyError: 407 Proxy Authentication Required)" in str(outcome)
     assert "canary" not in everything_about(outcome)
+
+
+def test_a_proxy_that_is_not_reached_is_named_by_its_setting(
+    ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another host than the one in the message, and set in a place of its own."""
+    monkeypatch.setenv("https_proxy", "http://user:canary@proxy.invalid:3128")
+
+    outcome = ask_once(base_url="https://daxko.invalid")
+
+    assert type(outcome) is TokenEndpointUnavailable
+    assert "check the network, the proxy of https_proxy, DAXKO_BASE_URL and Daxko's status" in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+def test_where_the_first_address_is_dead_the_next_one_is_asked(
+    sandbox: Sandbox, ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path of IPv6 that swallows everything, a dead A record: each takes its whole time, and some must be left."""
+    port = int(sandbox.base_url.rpartition(":")[2])
+    dead, waited = [("127.0.0.2", port), ("127.0.0.3", port)], list[float]()
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def swallowed(connection: socket.socket, address: Any) -> None:
+        if address in dead:
+            waited.append(connection.gettimeout() or PATIENCE)
+            raise TimeoutError("timed out")
+        connect(connection, address)
+
+    def resolved(host: Any, *args: Any, **options: Any) -> Any:
+        if host != "localhost":
+            return resolve(host, *args, **options)
+        tcp = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, ""
+        return [(*tcp, address) for address in (*dead, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket.socket, "connect", swallowed)
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+
+    assert isinstance(ask_once(base_url=f"http://localhost:{port}"), AccessToken)
+    assert sum(waited) <= PATIENCE / 2

@@ -1,11 +1,14 @@
 """What an exception may tell: its kind, and of the reason only what cannot be an answer's own line."""
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
+from daxko_auth.model.errors import CredentialsError
 from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
 
 
@@ -31,6 +34,53 @@ def test_the_end_of_a_reason_is_not_the_end_of_the_sentence(kind: type[httpx.Tra
     _, sentence = what_happened(kind("...what was X.."), [])
 
     assert sentence.endswith(f"({kind.__name__}: ...what was X)")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Too many open files"), httpx.ConnectError("[Errno -2] Name or service not known")]
+)
+def test_a_process_that_can_open_no_other_file_is_told_so(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The resolver calls it an unknown name, and then somebody looks for days at a DNS that is fine."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", _refuse(errno.EMFILE))
+        trouble, sentence = what_happened(error, [])
+
+    assert trouble is Trouble.UNAVAILABLE
+    assert sentence.endswith("raise the limit on open files (ulimit -n)")
+
+
+def test_a_null_device_that_is_not_there_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some containers have none."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", _refuse(errno.ENOENT))
+        _, sentence = what_happened(httpx.ConnectError("Connection refused"), [])
+
+    assert sentence == "could not be reached (ConnectError: Connection refused)"
+
+
+def _refuse(number: int) -> Callable[..., int]:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def test_a_setting_that_cannot_be_used_is_told_in_its_own_words() -> None:
+    """It names what to correct; nothing was sent."""
+    told = what_happened(CredentialsError("HTTPS_PROXY is not the URL of a proxy. Write one"), [])
+
+    assert told == (Trouble.SETTING, "was sent nothing: HTTPS_PROXY is not the URL of a proxy. Write one")
+
+
+def test_a_certificate_that_is_not_trusted_comes_with_the_setting_for_it() -> None:
+    """The usual reasons are a firewall that looks into TLS, and a clock that is off by years."""
+    reason = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid (_ssl.c:1000)"
+    trouble, sentence = what_happened(httpx.ConnectError(reason), [])
+
+    assert trouble is Trouble.UNAVAILABLE
+    assert "not yet valid" in sentence
+    assert "set SSL_CERT_FILE to a file of its authority" in sentence
+    assert sentence.endswith("this machine's clock is right")
 
 
 @contextmanager
