@@ -70,12 +70,13 @@ def request(  # noqa: PLR0913 - an option each
             headers={"Accept": ACCEPT},
             timeout=DEFAULT_TIMEOUT,
             transport=new_transport(source.origin),
+            trust_env=False,
             event_hooks=hooks,
         ) as http,
     ):
         try:
             response = http.request(method.upper(), path, content=content, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = f"{type(error).__name__}, {error}" if str(error) else type(error).__name__
             fail(f"no answer from {source.origin.base_url} to this {method.upper()}: {reason}. Try daxko-auth doctor")
     _print(response)

@@ -185,9 +185,9 @@ class TokenSource:
         """
         # As in `_fresh`, whose call would be a quarter of all the time that this takes.
         slot = self._slots.table.young.get(scope) if type(scope) in _SCOPE_TYPES else None
-        if slot is not None and (held := slot.state.held) is not None:
-            if self._wall() < held.stale_at_wall and self._monotonic() < held.stale_at_monotonic:
-                return held.token
+        held = None if slot is None else slot.state.held
+        if held is not None and self._wall() < held.stale_at_wall and self._monotonic() < held.stale_at_monotonic:
+            return held.token
         return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
 
     async def atoken(self, scope: ScopeLike, *, timeout: float | None = None) -> AccessToken:  # noqa: ASYNC109 - as `token`
