@@ -171,17 +171,21 @@ def _authenticated(credentials: ApiCredentials, origin: Origin, scope: ClientSco
             requests.append(event)
 
     # Without a store: the request itself is what is looked at.
-    with TokenSource(credentials, origin.base_url, on_event=happened) as source:
-        try:
-            token = source.token(scope)
-        except TokenRequestError as error:
-            yield Finding("token", "failed", f"{scope} got none, at request {len(requests)}", str(error).rstrip("."))
-            yield Finding("call", "skipped", "there is no token to call with")
-            return
-        last = requests[-1]
-        yield Finding("token", "ok", f"{scope} got one in {last.seconds:.2f} s, at request {last.attempt}")
-        yield _claims(token)
-        yield _call(Daxko(credentials, scope, source=source), source)
+    source = TokenSource(credentials, origin.base_url, on_event=happened)
+    try:
+        token = source.token(scope)
+        call = _call(Daxko(credentials, scope, source=source), source)
+    except TokenRequestError as error:
+        source.close()
+        yield Finding("token", "failed", f"{scope} got none, at request {len(requests)}", str(error).rstrip("."))
+        yield Finding("call", "skipped", "there is no token to call with")
+        return
+    # Only then have all events been told.
+    source.close()
+    granted = next(request for request in requests if request.error is None)
+    yield Finding("token", "ok", f"{scope} got one in {granted.seconds:.2f} s, at request {granted.attempt}")
+    yield _claims(token)
+    yield call
     yield _store(TokenKey(origin.base_url, credentials, scope), token)
 
 

@@ -75,8 +75,6 @@ class Exchange:
             # Or else a server that goes on sending something keeps a thread and a socket for ever.
             line.cut()
             what = f"did not answer within {timeout:.3g} s"
-        except RuntimeError:
-            what = "could not be asked: no thread can be started"
         return self._unavailable(scope, what)
 
     def _ask(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Outcome:

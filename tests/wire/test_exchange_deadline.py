@@ -1,5 +1,6 @@
 """A token request ends in time, whatever the other side does."""
 
+import _thread
 import socket
 import threading
 
@@ -8,7 +9,9 @@ from asking import AskOnce
 from raw_server import RawServer, answer, dripping, everything_about
 from support import PATIENCE, eventually
 
+from daxko_auth import AccessToken
 from daxko_auth.model.errors import TokenEndpointUnavailable
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.wire.http import run_within
 
@@ -78,19 +81,33 @@ def test_no_time_at_all_is_an_answer_too(ask_once: AskOnce) -> None:
     assert type(outcome) is TokenEndpointUnavailable
 
 
-def test_where_no_thread_can_be_started_the_caller_hears_of_it(
+def test_where_no_thread_can_be_started_the_request_is_made_in_the_callers_own(
     sandbox: Sandbox, ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a limit of the machine, or while Python shuts down; nothing may hang then."""
+    """At a limit of the machine, in an interpreter that allows none, or while Python shuts down."""
 
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    outcome = ask_once()
-    assert type(outcome) is TokenEndpointUnavailable
-    assert "no thread can be started" in str(outcome)
-    assert sandbox.token_requests() == 0
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert isinstance(ask_once(), AccessToken)
+    assert sandbox.token_requests() == 1
+
+
+def test_an_answer_that_lies_in_the_socket_after_a_freeze_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suspended container or a closed lid: the time is over when the process wakes, and the answer is there."""
+    woken, times = threading.Event(), iter([0.0, 3600.0])
+    monkeypatch.setattr("daxko_auth.wire.http.time.monotonic", lambda: next(times))
+    wait = SharedResult.wait
+
+    def frozen(result: SharedResult[object], seconds: float) -> bool:
+        if woken.is_set():
+            return wait(result, PATIENCE)
+        woken.set()
+        return False
+
+    monkeypatch.setattr(SharedResult, "wait", frozen)
+    assert run_within(0.01, lambda: woken.wait() and 7) == 7
 
 
 def test_a_call_within_its_time_returns_or_raises_as_it_would_alone() -> None:

@@ -107,21 +107,6 @@ def test_the_connection_is_cut_when_the_time_is_up(ask_once: AskOnce) -> None:
         ended.wait()
 
 
-def test_without_a_thread_nothing_is_asked_and_that_is_said(ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the limit of threads a renewal may have got the last one."""
-
-    def no_thread(_: threading.Thread) -> None:
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
-
-    transport = _saying(200, GRANTED)
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        outcome = ask_once(transport=transport)
-    assert isinstance(outcome, TokenEndpointUnavailable)
-    assert "/v3/partners/oauth2/token could not be asked: no thread can be started. Ask again" in str(outcome)
-
-
 @pytest.mark.parametrize(
     ("transport", "kind", "said"),
     [

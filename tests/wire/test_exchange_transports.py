@@ -105,7 +105,6 @@ def test_redirects_and_sizes_are_limited_on_a_transport_given_too(sandbox: Sandb
         httpx.InvalidURL("canary"),
         httpx.TooManyRedirects("canary"),
         asyncio.CancelledError("canary"),
-        KeyboardInterrupt("canary"),
         SystemExit("canary"),
     ],
     ids=lambda error: type(error).__name__,
@@ -117,6 +116,13 @@ def test_a_mistake_in_a_transport_given_is_named_and_blamed(ask_once: AskOnce, e
     assert f"could not be asked ({type(error).__name__}). Check the transport given as http=" in str(outcome)
     assert (outcome.scope, outcome.status_code, outcome.retryable) == ("client:9999", None, False)
     assert "canary" not in everything_about(outcome)
+
+
+def test_ctrl_c_goes_on_to_the_caller_without_the_frames_of_the_request(ask_once: AskOnce) -> None:
+    """Where no thread can be had, the request is made in the caller's own: Ctrl-C is meant for the program."""
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ask_once(transport=FailingTransport(KeyboardInterrupt()))
+    assert "handle_request" not in {entry.name for entry in caught.traceback}
 
 
 @pytest.mark.parametrize(
