@@ -10,8 +10,8 @@ from enum import Enum, auto
 
 import httpx
 
+from daxko_auth.model.masking import quote
 from daxko_auth.model.secret import Secret
-from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.transports import AnswerTooLarge
 
 
