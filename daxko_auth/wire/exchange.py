@@ -22,13 +22,13 @@ from daxko_auth.model.errors import (
 )
 from daxko_auth.model.fork import no_fork
 from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
-from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
 from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
@@ -137,7 +137,7 @@ class Exchange:
         if is_unavailable(status):
             return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
         if answer.redirect is not None:
-            return self._invalid(scope, answer.redirect, answer)
+            return self._invalid(scope, f"{quote(answer.redirect, self._secrets, limit=400)}", answer)
         error = quote(answer.error, self._secrets, limit=64)
         if status in _REFUSALS or error is not None:
             return self._refused(scope, answer, error)

@@ -19,12 +19,12 @@ from daxko_auth.model.errors import (
     TokenRequestError,
     TokenResponseInvalid,
 )
+from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
 from daxko_auth.wire.http import BearerAuth
-from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
 from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
@@ -134,7 +134,8 @@ class MemberLogin:
             what = f"answered {status} ({quote(answer.described, secrets)})"
             return self._failed(token, Trouble.UNAVAILABLE, what, answer)
         if answer.redirect is not None:
-            return self._failed(token, Trouble.UNREADABLE, answer.redirect, answer)
+            what = f"{quote(answer.redirect, secrets, limit=400)}"
+            return self._failed(token, Trouble.UNREADABLE, what, answer)
         # Also a success that is none: 200 with an error in its body.
         if status in _REFUSALS or error is not None:
             description = quote(answer.error_description, secrets)

@@ -13,9 +13,9 @@ from typing import Final
 import httpx
 
 from daxko_auth.model.errors import CredentialsError
+from daxko_auth.model.masking import quote
 from daxko_auth.model.secret import Secret
 from daxko_auth.wire.http import is_out_of_files
-from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.transports import AnswerTooLarge
 
 _UNTRUSTED: Final = (

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from daxko_api.types import Response
+from daxko_auth.model.masking import quote
 from daxko_auth.model.secret import Secret
 from daxko_auth.wire.member_login import refusal_in
-from daxko_auth.wire.quoting import quote
 from daxko_auth.wire.token_response import LONGEST_LIFE, Answer, Grant
 
 NOW: Final = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)

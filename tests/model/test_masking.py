@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daxko_auth.model.masking import quote
 from daxko_auth.model.secret import Secret
-from daxko_auth.wire.quoting import quote
 
 PASSWORD = Secret("hunter2 & more")
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -24,7 +24,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
         ("eyJhbGciOiJIUzI1NiIs", "***"),
         (f"key {'a1' * 20} ends", "key *** ends"),
         (f"key {'A+/_-' * 8}==", "key ***"),
-        ("d9a2652cf96d734661c10d5ff2f8061f", "d9a2652cf96d734661c10d5ff2f8061f"),
+        ("d9a2652cf96d734661c10d5ff2f8061f", "***"),
         ("two\nlines\r\n\tand\x00more\x1b[31m", "two lines and more [31m"),
         ("line\u2028line\u2029line\x85line", "line line line line"),
         ("evil\u202eterces", "evil terces"),
