@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 import daxko_auth
 from daxko_auth.cli import demo as demo_door
 from daxko_auth.cli.doctor import doctor
-from daxko_auth.cli.printing import AsJson, fail, print_json
+from daxko_auth.cli.printing import AsJson, fail, print_json, printable_mistakes, say, tell, tell_lines
 from daxko_auth.cli.request import request
 from daxko_auth.cli.token import member, token
 from daxko_auth.cli.warm import warm
@@ -48,7 +48,7 @@ _EPILOG: Final = (
 class _Commands(TyperGroup):
     """Explains what the library raises; what it does not know is a fault of our own, and keeps its traceback."""
 
-    def make_context(self, *args: Any, **options: Any) -> typer.Context:  # type: ignore[override]  # noqa: ANN401 - passed on
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
         # Where --help and --version print, too.
         with _explained():
             return super().make_context(*args, **options)
@@ -61,7 +61,8 @@ class _Commands(TyperGroup):
 @contextmanager
 def _explained() -> Generator[None, None, None]:
     try:
-        yield
+        with printable_mistakes():
+            yield
     except DaxkoAuthError as error:
         fail(str(error))
     except OSError as error:
@@ -100,7 +101,7 @@ for _command in (token, request, member, warm, doctor):
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own way to call it
     if wanted:
-        typer.echo(f"daxko-auth {daxko_auth.__version__}")
+        tell(f"daxko-auth {daxko_auth.__version__}")
         raise typer.Exit
 
 
@@ -158,10 +159,11 @@ def sandbox(
             raise
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
-    typer.echo(server.banner.rstrip(), err=True)
+    for line in server.banner.rstrip().splitlines():
+        say(line)
     for line in server.exports():
-        typer.echo(line)
-    typer.echo("Ctrl-C stops it.", err=True)
+        tell(line)
+    say("Ctrl-C stops it.")
     server.serve_until_interrupted()
 
 
@@ -186,9 +188,10 @@ def scan_cassettes(
         found = [{"file": str(finding.file), "what": finding.what} for finding in done.findings]
         print_json({"files": done.files, "findings": found})
     elif done.findings:
-        typer.echo("\n".join(map(str, done.findings)))
+        for finding in done.findings:
+            tell(str(finding))
     else:
-        typer.echo(f"No secret found. Cassettes looked at: {done.files}")
+        tell(f"No secret found. Cassettes looked at: {done.files}")
     raise typer.Exit(1 if done.findings else 0)
 
 
@@ -210,7 +213,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell that is to
     script = get_completion_script(  # nosec B604 # the name of a shell; nothing is run
         prog_name="daxko-auth", complete_var=_COMPLETE, shell=shell.value
     )
-    typer.echo(script)
+    tell_lines(script)
 
 
 def _client_id(number: str) -> int:
