@@ -289,20 +289,22 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *,
             raise MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {where} answered 401 without saying "
                 "whether the member's name or password was refused, or the access token. The login was not repeated; "
-                f"{next_call}. Let the member try again",
+                f"{next_call}",
+                "Let the member try again",
                 scope=token.scope.wire,
                 status_code=401,
             )
         case Refusal.ACCESS_TOKEN:
-            ask_daxko = "Check with Daxko that the API account may sign members in for this Daxko client"
+            advice = "Check with Daxko that the API account may sign members in for this Daxko client"
             if not was_replaced:
-                what = f"refused the access token, and a fresh token a moment ago. {ask_daxko}"
+                what = "refused the access token, and a new token did not help a moment ago"
             elif source.replacement_refused(token, method="POST", path=path):
-                what = f"refused a fresh token, too. {ask_daxko}"
+                what = "refused a fresh token, too"
             else:
-                what = "refused two access tokens; the next call has a new one. Let the member try again"
+                what, advice = "refused two access tokens; the next call has a new one", "Let the member try again"
             raise TokenRefused(
                 f"the member was not signed in at {token.scope}: {where} {what}",
+                advice,
                 scope=token.scope.wire,
                 status_code=401,
                 error="invalid_token",

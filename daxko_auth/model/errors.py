@@ -15,6 +15,11 @@ Every message says what happened, to which scope and endpoint, and what to do ne
 a secret, a request, an answer's body or a header; every one can be copied and pickled.
 """
 
+from typing import Final
+
+#: Statuses by which a token endpoint refuses (RFC 6749 section 5.2, RFC 9110 section 15.5), if it is what answers.
+REFUSALS: Final = frozenset({400, 401, 403})
+
 
 class DaxkoAuthError(Exception):
     """The root: everything this library raises on its own account."""
@@ -31,10 +36,12 @@ class UntrustedOriginError(DaxkoAuthError):
 class _AnsweredError(DaxkoAuthError):
     """What every failed token request can tell: which scope, and how the server answered, if it did."""
 
-    def __init__(  # noqa: PLR0913 - one fact each, all but the message by name
+    def __init__(  # noqa: PLR0913 - one fact each, all but the first two by name
         self,
-        message: str,
+        what: str,
+        advice: str = "",
         *,
+        server_said: str | None = None,
         scope: str = "",
         status_code: int | None = None,
         error: str | None = None,
@@ -44,7 +51,13 @@ class _AnsweredError(DaxkoAuthError):
     ) -> None:
         # Only the message goes into `args`; the rest travels in __dict__, so that copy and pickle
         # rebuild the error without knowing its parameters.
-        super().__init__(message)
+        super().__init__(f"{what}. {advice}" if advice else what)
+        #: What happened, to which scope and endpoint: the message without the advice.
+        self.what = what
+        #: What the server gave as its reason, in short and without secrets; None if it gave none.
+        self.server_said = server_said
+        #: What to try, by the cause.
+        self.advice = advice
         #: The Daxko client asked for, as on the wire: `client:9999`.
         self.scope = scope
         #: The HTTP status of the last answer, or None if there was none.

@@ -10,13 +10,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.model.errors import REFUSALS, TokenEndpointUnavailable, TokenRequestError
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
 
-_REFUSALS: Final = frozenset({400, 401, 403})
 # RFC 6749 section 5.2. Every other code, and a refusal without one, leaves open whose it is.
 _OF_THE_SCOPE: Final = frozenset({"invalid_scope", "unauthorized_client"})
 _OF_THE_ACCOUNT: Final = frozenset({"invalid_client"})
@@ -80,7 +79,7 @@ class AccountState:
             self._refusal = _Refusal(outcome, self._clock.monotonic())
 
     def _is_the_accounts(self, error: TokenRequestError) -> bool:
-        if error.status_code not in _REFUSALS or error.error in _OF_THE_SCOPE:
+        if error.status_code not in REFUSALS or error.error in _OF_THE_SCOPE:
             return False
         if error.error in _OF_THE_ACCOUNT or not self._has_produced:
             return True
@@ -106,7 +105,10 @@ class AccountState:
             return None
         same = copy.copy(error)
         same.scope = scope.wire
-        same.args = (f"no access token for {scope}, not asked for because of what was answered a moment ago: {error}",)
+        same.what = (
+            f"no access token for {scope}, not asked for because of what was answered a moment ago: {error.what}"
+        )
+        same.args = (f"{same.what}. {same.advice}" if same.advice else same.what,)
         return same
 
     def _refusal_for(self, scope: ClientScope) -> TokenRequestError | None:

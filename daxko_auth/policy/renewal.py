@@ -67,7 +67,8 @@ class Renewal:
         except Exception as error:  # noqa: BLE001 - callers wait for this thread and must be told, whatever happened
             kind = type(error).__name__
         return TokenRequestError(
-            f"no access token for {key.scope}: the renewal failed unexpectedly ({kind}). Please report this",
+            f"no access token for {key.scope}: the renewal failed unexpectedly ({kind})",
+            "Please report this",
             scope=key.scope.wire,
         )
 
@@ -137,7 +138,8 @@ class Renewal:
 def closed_error(scope: ClientScope) -> TokenRequestError:
     """Return what everybody is told who asks a source that is closed."""
     return TokenRequestError(
-        f"no access token for {scope}: its TokenSource is closed; keep it open for as long as it is used",
+        f"no access token for {scope}: its TokenSource is closed",
+        "Keep it open for as long as it is used",
         scope=scope.wire,
     )
 
@@ -145,7 +147,8 @@ def closed_error(scope: ClientScope) -> TokenRequestError:
 def _dead_on_arrival(key: TokenKey) -> TokenRequestError:
     return TokenEndpointUnavailable(
         f"no access token for {key.scope}: the life of the one from {key.origin}{PARTNER_TOKEN_ENDPOINT.path} was "
-        "over before it arrived. Ask again later; if it lasts, check the network, and the life that Daxko grants",
+        "over before it arrived",
+        "Ask again later; if it lasts, check the network, and the life that Daxko grants",
         scope=key.scope.wire,
         retryable=True,
     )

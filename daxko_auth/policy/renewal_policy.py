@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
-from daxko_auth.model.errors import TokenRefused, TokenRequestError
+from daxko_auth.model.errors import REFUSALS, TokenRefused, TokenRequestError
 from daxko_auth.model.tokens import EARLY_EXPIRY
 
 # Draws from the system, so that forked workers do not all draw the same numbers.
@@ -90,7 +90,7 @@ class RenewalPolicy:
 
     def pause(self, error: TokenRequestError) -> float:
         """Return how long nobody asks again after this failure, with no usable token at hand."""
-        if isinstance(error, TokenRefused):
+        if isinstance(error, TokenRefused) or error.status_code in REFUSALS:
             return self.refusal_memory
         return max(self.first_pause, min(error.retry_after or 0.0, self.deadline))
 

@@ -566,7 +566,7 @@ class TokenSource:
         """Whatever came in between, let everybody go who waits; if all went well, they are gone."""
         scope, began = flight.slot.key.scope, flight.state
         interrupted = TokenRequestError(
-            f"no access token for {scope}: the renewal was interrupted. Ask again", scope=scope.wire, retryable=True
+            f"no access token for {scope}: the renewal was interrupted", "Ask again", scope=scope.wire, retryable=True
         )
         flight.landed.set(State(began.held, began.replaced, interrupted))
 
@@ -617,8 +617,8 @@ class _Wait:
             return _given_up_error(scope)
         where = "its request is under way" if self._is_claimed else "it stands in a queue, behind those of other scopes"
         return TokenEndpointUnavailable(
-            f"no access token for {scope} within the timeout of this call: {where}, and goes on. Ask again, or allow "
-            "more time",
+            f"no access token for {scope} within the timeout of this call: {where}, and goes on",
+            "Ask again, or allow more time",
             scope=scope.wire,
             retryable=True,
         )
@@ -642,7 +642,7 @@ _with_store: "weakref.WeakSet[TokenSource]" = weakref.WeakSet()
 @atexit.register
 def _wait_at_exit() -> None:
     """Let a token that was asked for reach the store: a program that is started each minute must not ask each time."""
-    _wait_for([end for source in list(_with_store) for end in source._sent()])  # noqa: SLF001 - its own module
+    _wait_for([end for source in list(_with_store) for end in source._sent()])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own module
 
 
 def _wait_for(ends: Iterable[SharedResult[bool]]) -> None:
@@ -678,8 +678,8 @@ def origin_of(base_url: str | Unseen) -> Origin:
 
 def _given_up_error(scope: ClientScope) -> TokenRequestError:
     return TokenEndpointUnavailable(
-        f"no access token for {scope}: the renewal did not end in time, or waits for itself. Ask again later; if it "
-        "lasts, look at the token store, and at log handlers that ask for tokens",
+        f"no access token for {scope}: the renewal did not end in time, or waits for itself",
+        "Ask again later; if it lasts, look at the token store, and at log handlers that ask for tokens",
         scope=scope.wire,
         retryable=True,
     )

@@ -14,6 +14,7 @@ import httpx
 
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.errors import (
+    REFUSALS,
     CredentialsError,
     TokenEndpointUnavailable,
     TokenRefused,
@@ -36,7 +37,6 @@ from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_REFUSALS: Final = frozenset({400, 401, 403})
 # Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
 _LARGEST_SKEW: Final = 60.0
 
@@ -139,7 +139,9 @@ class Exchange:
         if answer.redirect is not None:
             return self._invalid(scope, f"{quote(answer.redirect, self._secrets, limit=400)}", answer)
         error = quote(answer.error, self._secrets, limit=64)
-        if status in _REFUSALS or error is not None:
+        if answer.is_page and status in REFUSALS:
+            return self._invalid(scope, f"answered {status} with {quote(answer.described, self._secrets)}", answer)
+        if status in REFUSALS or error is not None:
             return self._refused(scope, answer, error)
         grant = answer.grant(now=utc(sent_at))
         if isinstance(grant, str):
@@ -175,7 +177,7 @@ class Exchange:
         wait = answer.retry_after if answer else None
         proxy = None if self._transport else proxy_setting(self._origin)
         return TokenEndpointUnavailable(
-            f"no access token for {scope}: {self._where} {what}. "
+            f"no access token for {scope}: {self._where} {what}",
             f"Ask again {f'in {wait:.0f} s' if wait else 'later'}; if it lasts, check the network, "
             f"{f'the proxy of {proxy}, ' if proxy else ''}DAXKO_BASE_URL and Daxko's status",
             scope=scope.wire,
@@ -186,21 +188,36 @@ class Exchange:
 
     def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
         description = quote(answer.error_description, self._secrets)
-        said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
+        message = None if error else quote(answer.message, self._secrets)
+        said = ": ".join(filter(None, (error, description, message))).rstrip(".") or None
         return TokenRefused(
-            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said}). "
-            f"Check the username, password and refresh token of account {self._credentials.username!r}, and that "
-            f"Daxko has linked it to Daxko client {scope.client_id}",
+            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said or 'no reason given'})",
+            self._advice(scope, error or answer.bearer_error, by_gateway=message is not None),
+            server_said=said,
             scope=scope.wire,
             status_code=answer.status_code,
             error=error,
             error_description=description,
         )
 
+    def _advice(self, scope: ClientScope, error: str | None, *, by_gateway: bool) -> str:
+        """Return what to try: a wrong password, a refused bearer and a customer without a link have different cures."""
+        account = f"account {self._credentials.username!r}"
+        link = f"Daxko has linked {account} to Daxko client {scope.client_id}"
+        if error in {"invalid_scope", "unauthorized_client"}:
+            return f"Check with Daxko that {link}"
+        if error == "invalid_client":
+            return f"Check the username and password of {account}"
+        if error == "invalid_token":
+            return f"Check the refresh token of {account}; Daxko gives a new one if it has ended"
+        if by_gateway:
+            return f"A gateway in front of Daxko says so. Check the refresh token of {account}, and DAXKO_BASE_URL"
+        return f"Check the username, password and refresh token of {account}, and that {link}"
+
     def _invalid(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
         return TokenResponseInvalid(
-            f"no access token for {scope}: {self._where} {what}. "
-            "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+            f"no access token for {scope}: {self._where} {what}",
+            "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place",
             scope=scope.wire,
             status_code=answer.status_code if answer else None,
         )
@@ -210,7 +227,7 @@ class Exchange:
 
     def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
         return TokenRequestError(
-            f"no access token for {scope}: {self._where} {what}. "
+            f"no access token for {scope}: {self._where} {what}",
             "Check the transport given as http=; if there is none, please report this",
             scope=scope.wire,
         )

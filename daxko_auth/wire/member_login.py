@@ -13,6 +13,7 @@ import httpx
 from attrs import frozen
 
 from daxko_auth.model.errors import (
+    REFUSALS,
     DaxkoAuthError,
     MemberLoginRefused,
     TokenEndpointUnavailable,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from daxko_api.models.member_token_request import MemberTokenRequest
 
 _UNAUTHORIZED: Final = 401
-_REFUSALS: Final = frozenset({400, 401, 403})
 
 
 class Refusal(Enum):
@@ -127,22 +127,26 @@ class MemberLogin:
         status = answer.status_code
         secrets = _secrets(token, password)
         error = quote(answer.error, secrets, limit=64)
-        refusal = refusal_in(answer)
+        refusal = None if answer.is_page else refusal_in(answer)
         if refusal is not None:
             return refusal
         if is_unavailable(status):
             what = f"answered {status} ({quote(answer.described, secrets)})"
             return self._failed(token, Trouble.UNAVAILABLE, what, answer)
-        if answer.redirect is not None:
-            what = f"{quote(answer.redirect, secrets, limit=400)}"
-            return self._failed(token, Trouble.UNREADABLE, what, answer)
+        unreadable = answer.redirect
+        if answer.is_page and status in REFUSALS:
+            unreadable = f"answered {status} with {answer.described}"
+        if unreadable is not None:
+            return self._failed(token, Trouble.UNREADABLE, f"{quote(unreadable, secrets, limit=400)}", answer)
         # Also a success that is none: 200 with an error in its body.
-        if status in _REFUSALS or error is not None:
+        if status in REFUSALS or error is not None:
             description = quote(answer.error_description, secrets)
-            said = ": ".join(filter(None, (error, description))).rstrip(".") or "no reason given"
+            said = ": ".join(filter(None, (error, description))).rstrip(".") or None
             return MemberLoginRefused(
-                f"the member was not signed in at {token.scope}: {self._where} refused ({status}, {said}). "
+                f"the member was not signed in at {token.scope}: {self._where} refused ({status}, "
+                f"{said or 'no reason given'})",
                 "Check the member's name and password; they are not those of the API account",
+                server_said=said,
                 scope=token.scope.wire,
                 status_code=status,
                 error=error,
@@ -164,7 +168,8 @@ class MemberLogin:
         )
         return kind(
             f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
-            f"failed login can lock the member out. {_ADVICE[trouble]}",
+            "failed login can lock the member out",
+            _ADVICE[trouble],
             scope=token.scope.wire,
             status_code=answer.status_code if answer else None,
             retryable=trouble is Trouble.UNAVAILABLE,

@@ -119,6 +119,16 @@ class Answer:
         return f'{self.media_type}, titled "{self.page_title.reveal()}"' if self.page_title else self.media_type
 
     @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people: what firewalls and proxies answer, and no API does."""
+        return self.media_type in {"text/html", "application/xhtml+xml"}
+
+    @property
+    def message(self) -> object:
+        """The `message` of a gateway in front of Daxko, as sent, or None; not yet fit to be quoted."""
+        return None if self.fields is None else self.fields.get("message")
+
+    @property
     def redirect(self) -> str | None:
         """The rest of a sentence that says where a redirect leads, by the host alone; None if it is none."""
         if self.status_code not in _REDIRECTS:
