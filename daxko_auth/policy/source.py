@@ -71,6 +71,9 @@ _LONGEST_HOUSEKEEPING: Final = 1_000
 # Seconds by which a wait may overrun on a busy machine; by more, the process was frozen, and the wait says nothing.
 _OVERRUN: Final = 1.0
 
+# Where it stands in the table of renewals that did not help.
+_DOUBTED: Final = "an answer that was not seen"
+
 #: What a caller finds: the token at hand, the failure at hand, or the renewal to wait for.
 _Found = HeldToken | TokenRequestError | Flight
 
@@ -291,12 +294,15 @@ class TokenSource:
         """
         After a call whose answer could not be seen: count `token` as stale, so that the next call renews it behind it.
 
-        For adapters, where the program's own code came between. A token that is as good as new is not doubted.
+        For adapters, where the program's own code came between. At most once per `RenewalPolicy.hold`: whether a new
+        token helps cannot be seen, either.
         """
         if self._closing.is_set():
             return
-        held = self._slot_of(token.scope).current(self._process).held
-        if held is not None and held.token == token and self._clock.monotonic() - held.asked_at > self._policy.hold:
+        slot, now = self._slot_of(token.scope), self._clock.monotonic()
+        held = slot.current(self._process).held
+        if held is not None and held.token == token and not unhelpful.holds(slot, _DOUBTED, now, self._policy.hold):
+            unhelpful.note(slot, _DOUBTED, now)
             held.doubt()
 
     def warm(
@@ -615,9 +621,9 @@ class _Wait:
         scope = self._flight.slot.key.scope
         if self._flight.is_flown_here():
             return _given_up_error(scope)
-        where = "its request is under way" if self._is_claimed else "it stands in a queue, behind those of other scopes"
+        where = "its request is under way" if self._is_claimed else "its request waits for its turn among others"
         return TokenEndpointUnavailable(
-            f"no access token for {scope} within the timeout of this call: {where}, and goes on",
+            f"no access token for {scope} within the timeout of this call: {where}; it goes on",
             "Ask again, or allow more time",
             scope=scope.wire,
             retryable=True,

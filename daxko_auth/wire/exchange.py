@@ -192,7 +192,7 @@ class Exchange:
         said = ": ".join(filter(None, (error, description, message))).rstrip(".") or None
         return TokenRefused(
             f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said or 'no reason given'})",
-            self._advice(scope, error or answer.bearer_error, by_gateway=message is not None),
+            self._advice(scope, answer.bearer_error or error, by_gateway=message is not None),
             server_said=said,
             scope=scope.wire,
             status_code=answer.status_code,
@@ -203,16 +203,18 @@ class Exchange:
     def _advice(self, scope: ClientScope, error: str | None, *, by_gateway: bool) -> str:
         """Return what to try: a wrong password, a refused bearer and a customer without a link have different cures."""
         account = f"account {self._credentials.username!r}"
-        link = f"Daxko has linked {account} to Daxko client {scope.client_id}"
         if error in {"invalid_scope", "unauthorized_client"}:
-            return f"Check with Daxko that {link}"
+            return f"Ask Daxko whether it has linked {account} to Daxko client {scope.client_id}"
         if error == "invalid_client":
             return f"Check the username and password of {account}"
         if error == "invalid_token":
             return f"Check the refresh token of {account}; Daxko gives a new one if it has ended"
         if by_gateway:
             return f"A gateway in front of Daxko says so. Check the refresh token of {account}, and DAXKO_BASE_URL"
-        return f"Check the username, password and refresh token of {account}, and that {link}"
+        return (
+            f"Check the username, password and refresh token of {account}, and that Daxko has linked it to "
+            f"Daxko client {scope.client_id}"
+        )
 
     def _invalid(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
         return TokenResponseInvalid(

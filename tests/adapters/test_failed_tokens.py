@@ -40,7 +40,7 @@ def failing(failure: Failure) -> Trouble:
 
 TROUBLES: dict[str, tuple[Trouble, type[TokenRequestError]]] = {
     "wrong password": (lambda *_: None, TokenRefused),
-    "refused in a page": (failing(Failure("status", 403, html=True)), TokenRefused),
+    "refused by a page": (failing(Failure("status", 403, html=True)), TokenResponseInvalid),
     "200 with an error": (failing(Failure("answer", body={"error": "locked"})), TokenRefused),
     "down": (failing(Failure("status", 503)), TokenEndpointUnavailable),
     "too many": (failing(Failure("status", 429, retry_after=99)), TokenEndpointUnavailable),

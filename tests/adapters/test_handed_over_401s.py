@@ -43,7 +43,7 @@ def test_a_401_during_a_hold_says_that_it_was_not_tried_again(
 
     response = call(source, 9999, "GET", "/v3/anything")
 
-    assert response.extensions["daxko_auth"].startswith("not sent again: a fresh token was refused a moment ago; ")
+    assert response.extensions["daxko_auth"].startswith("not sent again: a new token did not help a moment ago; ")
     assert response.history == []
 
 

@@ -94,6 +94,7 @@ def test_every_event_is_counted_by_its_name_and_its_error(
         ("token_requested", "TokenRefused"): 1,
         ("renewal_failed", "TokenRefused"): 1,
         ("replacement_refused",): 1,
+        ("token_rejected",): 1,
     }
 
 

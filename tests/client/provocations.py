@@ -44,7 +44,9 @@ from daxko_auth import (
     TokenSource,
     TokenStore,
 )
+from daxko_auth.model import threads
 from daxko_auth.model.vendor import BearerKind
+from daxko_auth.policy.flight import Flight
 from daxko_auth.sandbox import Account, Sandbox
 from daxko_auth.stores import file_store
 from daxko_auth.wire import exchange
@@ -205,16 +207,28 @@ class BrokenClock(FakeClock):
         return super().wall()
 
 
-def without_threads(stage: Stage, name: str) -> None:
-    """Let no thread of that name start, as where a limit on threads is reached."""
-    start = threading.Thread.start
+class _Interrupted(httpx.BaseTransport):
+    """Ctrl-C, in the middle of a request."""
 
-    def limited(thread: threading.Thread) -> None:
-        if thread.name == name:
-            raise RuntimeError("can't start new thread")
-        start(thread)
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise KeyboardInterrupt
 
-    stage.monkeypatch.setattr(threading.Thread, "start", limited)
+
+def interrupted(stage: Stage) -> None:
+    """Have a renewal in this thread interrupted, and look at what the others are told who wait for it."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    stage.monkeypatch.setattr(threads._thread, "start_new_thread", refuse)
+    source = stage.source(http=stage.stack.enter_context(_Interrupted()))
+    flight = source._find(source._slot_of(9999))
+    assert isinstance(flight, Flight)
+    with suppress(KeyboardInterrupt):
+        source.token(9999)
+    landed = flight.landed.get()
+    assert landed and landed.failure
+    raise landed.failure
 
 
 def out_of_files(*_: object) -> Any:
@@ -560,16 +574,17 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The store never ends": lambda stage: stage.token(
         stage.source(store=StuckStore(stage.over), policy=RenewalPolicy(deadline=0.1))
     ),
-    "No thread is left for a renewal": lambda stage: (without_threads(stage, "daxko-auth renewal"), ask(stage)),
-    "No thread is left for a token request": lambda stage: (without_threads(stage, "daxko-auth exchange"), ask(stage)),
     "The token comes too late": lambda stage: (
         stage.sandbox.set_token_life(10),
         ask(stage, http=stage.stack.enter_context(LateTransport(stage.clock, 11)), policy=RenewalPolicy()),
     ),
+    "A caller has no more time": lambda stage: (stage.sandbox.hold(), stage.source().token(9999, timeout=0)),
     "The source is closed": ask_a_closed_source,
     "The source is closed meanwhile": ask_a_source_that_closes,
     # A token request is answered with something else.
     "A web page answers": lambda stage: (stage.sandbox.fail_next(1, "html"), ask(stage)),
+    "A firewall answers": lambda stage: (stage.sandbox.fail_next(1, "status", status=403, html=True), ask(stage)),
+    "Ctrl-C ends a renewal in the caller's thread": interrupted,
     "Nothing is there": lambda stage: (stage.sandbox.fail_next(1, "status", status=404, html=True), ask(stage)),
     "Half an answer comes": lambda stage: (stage.sandbox.fail_next(1, "malformed"), ask(stage)),
     "The answer has other fields": lambda stage: (

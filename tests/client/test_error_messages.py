@@ -38,7 +38,9 @@ from daxko_auth.model.vendor import MEMBER_TOKEN_ENDPOINT, PARTNER_TOKEN_ENDPOIN
 from daxko_auth.sandbox import Sandbox
 
 SNAPSHOT: Final = Path(__file__).with_name("error_messages.txt")
-ATTRIBUTES: Final = ("scope", "status_code", "error", "error_description", "retryable", "retry_after")
+ATTRIBUTES: Final = ("server_said", "scope", "status_code", "error", "error_description", "retryable", "retry_after")
+#: What the message is made of.
+PARTS: Final = ("what", "advice")
 ENDPOINTS: Final = frozenset({PARTNER_TOKEN_ENDPOINT.path, MEMBER_TOKEN_ENDPOINT.path})
 
 
@@ -268,4 +270,4 @@ def test_no_error_has_a_past(met: list[Met]) -> None:
     for each in met:
         assert each.error.__cause__ is None
         assert each.error.__context__ is None, each.words
-        assert not isinstance(each.error, DaxkoAuthError) or set(vars(each.error)) <= set(ATTRIBUTES)
+        assert not isinstance(each.error, DaxkoAuthError) or set(vars(each.error)) <= {*ATTRIBUTES, *PARTS}
