@@ -9,10 +9,11 @@ import errno
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 from typer._completion_classes import completion_init
@@ -47,17 +48,28 @@ _EPILOG: Final = (
 class _Commands(TyperGroup):
     """Explains what the library raises; what it does not know is a fault of our own, and keeps its traceback."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+        # Where --help and --version print, too.
+        with _explained():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        try:
+        with _explained():
             return super().invoke(ctx)
-        except DaxkoAuthError as error:
-            fail(str(error))
-        except OSError as error:
-            # Whoever reads has read enough, as `head` does; typer knows that.
-            if error.errno == errno.EPIPE:
-                raise
-            _discard_output()
-            fail(_why(error))
+
+
+@contextmanager
+def _explained() -> Generator[None, None, None]:
+    try:
+        yield
+    except DaxkoAuthError as error:
+        fail(str(error))
+    except OSError as error:
+        # Whoever reads has read enough, as `head` does; typer knows that.
+        if error.errno == errno.EPIPE:
+            raise
+        _discard_output()
+        fail(_why(error))
 
 
 def _why(error: OSError) -> str:

@@ -62,7 +62,7 @@ def request(  # noqa: PLR0913 - an option each
             daxko.http.event_hooks = {"request": [_sent], "response": [_answered]}
         try:
             response = daxko.http.request(method.upper(), path, content=content, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             reason = f"{type(error).__name__}, {error}" if str(error) else type(error).__name__
             fail(f"no answer from {source.origin.base_url} to this {method.upper()}: {reason}. Try daxko-auth doctor")
     _print(response)

@@ -7,9 +7,12 @@ sandbox does none of that. It drops what is under way, and leaves no thread, soc
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp
@@ -94,7 +97,7 @@ class Serving:
     def _run(self) -> None:
         try:
             # Not the loop of somebody's policy: stopping needs one that watches sockets by readiness.
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(self._serve())
         except OSError as error:
             # A loop needs files of its own. Whoever starts this waits for it, or for this.
@@ -127,6 +130,14 @@ class Serving:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    # One that gets only some of the three files it needs prints a traceback when it is collected.
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(Path(os.devnull).open("rb"))
+    return asyncio.SelectorEventLoop()
 
 
 def _handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -287,6 +287,24 @@ def test_what_the_system_refuses_is_one_paragraph_in_its_own_words(
     assert shown.stderr.startswith(f"daxko-auth: {said}")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["completion", "bash"]])
+def test_a_closed_output_is_said_by_whatever_prints(arguments: list[str]) -> None:
+    """A service manager may have closed it."""
+    line = f"{shlex.join([sys.executable, '-m', 'daxko_auth', *arguments])} >&-"
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)  # noqa: S603, S607
+
+    assert ended.returncode == 1
+    assert ended.stderr == "daxko-auth: the output cannot be written: Bad file descriptor\n"
+
+
+def test_a_path_in_no_charset_is_a_mistake_and_no_traceback(run: Run) -> None:
+    """A shell passes on any bytes."""
+    shown = run("request", "GET", "/v3/\udcff", "--scope", "9999")
+
+    assert shown.exit_code == 1
+    assert "UnicodeEncodeError" in shown.stderr
+
+
 def test_a_wrong_password_of_a_member_is_sent_once(run: Run, sandbox: Sandbox) -> None:
     """A doubled failed login can lock the member out; and none at all is not sent."""
     wrong = run("member", "member_name", "--scope", "9999", stdin="wrong\n")

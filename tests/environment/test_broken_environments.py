@@ -193,7 +193,7 @@ ROWS: Final = [
     # The machine.
     # Python itself opens files to run a command; event loops need some as well.
     Row("no more files", files=0, named="open files", entries=_LIBRARY),
-    Row("1 more file for a server", files=1, named="open files", entries=_SERVERS),
+    *(Row(f"{n} more files for a server", files=n, named="open files", entries=_SERVERS) for n in (1, 2, 3)),
     *(Row(f"{n} more files", files=n, named="open files", entries=_LIBRARY | _ASKING) for n in (1, 2, 3, 4, 6)),
     Row("clock hours ahead", prelude=_CLOCK.format(7_200)),
     Row("clock hours behind", prelude=_CLOCK.format(-7_200)),
