@@ -70,7 +70,7 @@ def held_tokens(draw: st.DrawFn) -> tuple[HeldToken, Reading]:
     end = start.wall() + draw(st.just(float(life)) | st.floats(-2.0 * LONGEST_LIFE, 2.0 * LONGEST_LIFE))
     assume(end > 0)
     token = AccessToken(ClientScope(9999), Secret("a token"), utc(0) + timedelta(seconds=end), life)
-    return HeldToken.of(token, draw(policies()), wall=start.wall(), monotonic=start.monotonic()), start
+    return HeldToken(token, draw(policies()), wall=start.wall(), monotonic=start.monotonic()), start
 
 
 @st.composite
@@ -126,7 +126,7 @@ def test_a_token_just_asked_for_is_usable(life: int, policy: RenewalPolicy) -> N
     start = Reading(1.8e9, 1_000.0)
     token = AccessToken(ClientScope(9999), Secret("a token"), utc(start.wall()) + timedelta(seconds=life), life)
 
-    held = HeldToken.of(token, policy, wall=start.wall(), monotonic=start.monotonic())
+    held = HeldToken(token, policy, wall=start.wall(), monotonic=start.monotonic())
 
     assert held.is_usable(start)
     assert held.token.usable_at(utc(start.wall()), policy.early_expiry)

@@ -23,7 +23,7 @@ def token() -> AccessToken:
 def test_an_instant_has_come_when_the_first_clock_reaches_it(clock: FakeClock, token: AccessToken, clocks: str) -> None:
     """A laptop sleeps and a wall clock is set: a token is as old as the clock says that says more."""
     policy = RenewalPolicy(renew_after=0.5, jitter=0, early_expiry=40)
-    held = HeldToken.of(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
+    held = HeldToken(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
     if clocks == "wall time was set back":
         clock.set_wall(-HOUR / 8)
     run = clock.set_wall if clocks == "monotonic time stands still" else clock.pass_time
@@ -42,7 +42,7 @@ def test_a_token_found_late_keeps_its_own_instants(clock: FakeClock, token: Acce
     """One from a store, half an hour old, is stale and dead when it would have been where it was asked for."""
     clock.pass_time(HOUR / 2)
     policy = RenewalPolicy(renew_after=0.75, jitter=0)
-    held = HeldToken.of(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
+    held = HeldToken(token, policy, wall=clock.wall(), monotonic=clock.monotonic())
 
     assert utc(held.stale_at_wall) == token.expires_at - timedelta(seconds=HOUR / 4)
     assert utc(held.dead_at_wall) == token.expires_at - timedelta(seconds=60)

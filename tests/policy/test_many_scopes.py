@@ -219,7 +219,7 @@ def test_ten_thousand_scopes_cost_less_than_a_kibibyte_each(sandbox: Sandbox, cr
             for token in tokens:
                 with source._lock:
                     slot = source._slot_of(token.scope.client_id)
-                slot.held = HeldToken.of(token, source._policy, wall=time.time(), monotonic=time.monotonic())
+                slot.held = HeldToken(token, source._policy, wall=time.time(), monotonic=time.monotonic())
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -1,7 +1,6 @@
 """One renewal: what it asks of the exchange and of the store, in which order, and what it does when they fail."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +18,10 @@ from daxko_auth import (
     TokenRequestError,
 )
 from daxko_auth.model.secret import Secret
-from daxko_auth.policy.account import Account
+from daxko_auth.model.shared_result import SharedResult
+from daxko_auth.policy.account_state import AccountState
 from daxko_auth.policy.announcer import Announcer
+from daxko_auth.policy.flight import Flight, Slot, State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal
 from daxko_auth.policy.shared_store import SharedStore
@@ -39,17 +40,21 @@ def _token(number: int, *, end: float = NOON + HOUR, life: int = HOUR) -> Access
 class _Exchange:
     """Answers in order, each after so many seconds, and notes how long it was given."""
 
-    def __init__(self, clock: FakeClock, *answers: AccessToken | TokenRequestError, takes: float = 0) -> None:
+    def __init__(
+        self, clock: FakeClock, *answers: AccessToken | TokenRequestError, takes: float = 0, frozen: float = 0
+    ) -> None:
         self._clock = clock
         self._answers = list(answers)
         self._takes = takes
+        self._frozen = frozen
         self.given: list[float] = []
 
     def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> AccessToken | TokenRequestError:
         """Answer."""
         assert (scope, sent_at) == (SCOPE, self._clock.wall())
         self.given.append(timeout)
-        self._clock.pass_time(self._takes)
+        self._clock.pass_time(self._frozen or min(self._takes, timeout))
+        self._frozen = 0
         return self._answers.pop(0)
 
 
@@ -93,24 +98,33 @@ class _Store:
         return self._turn()
 
 
+def _flight(*, held: AccessToken | None = None, past: AccessToken | None = None) -> Flight:
+    """Make a flight that begins with these tokens known."""
+    slot = Slot(KEY)
+    if past is not None:
+        slot.bury(past)
+    state = State(held and HeldToken(held, RenewalPolicy(), wall=NOON, monotonic=1_000))
+    return Flight(slot, state, lambda _: None, lambda _: None)
+
+
 def _renewal(exchange: _Exchange, clock: FakeClock, store: TokenStore | None = None, **numbers: Any) -> Renewal:
     policy = RenewalPolicy(jitter=0, **numbers)
     announce = Announcer(None, clock)
     return Renewal(
         exchange=exchange,
         store=SharedStore(store, policy, clock, announce) if store else None,
-        account=Account(policy, clock),
+        account=AccountState(policy, clock),
         policy=policy,
         clock=clock,
         announce=announce,
-        closing=threading.Event(),
+        closing=SharedResult(),
     )
 
 
 def test_a_store_is_asked_within_a_turn_and_told_before_it_ends(clock: FakeClock) -> None:
     """Half of the time at most is waited for the turn; whoever comes next finds the token."""
     store, new = _Store(), _token(1)
-    outcome = _renewal(_Exchange(clock, new), clock, store, deadline=30).run(KEY, held=None, past=())
+    outcome = _renewal(_Exchange(clock, new), clock, store, deadline=30).run(_flight())
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == new
@@ -123,7 +137,7 @@ def test_a_store_that_fails_is_named_in_the_log_and_costs_nothing(
 ) -> None:
     """What failed is what an operator looks for; a turn that was never entered is never left."""
     store = _Store(failing=failing)
-    outcome = _renewal(_Exchange(clock, _token(1)), clock, store).run(KEY, held=None, past=())
+    outcome = _renewal(_Exchange(clock, _token(1)), clock, store).run(_flight())
 
     assert isinstance(outcome, HeldToken)
     called = {"enter": "turn", "leave": "turn"}.get(failing, failing)
@@ -139,7 +153,7 @@ def test_a_token_of_the_past_is_dropped_from_the_store(
     """A server refused it: so that nobody else takes it, either."""
     old, new = _token(1, end=NOON + 2 * HOUR), _token(2)
     store = _Store(old, failing=failing)
-    outcome = _renewal(_Exchange(clock, new), clock, store).run(KEY, held=None, past=(old,))
+    outcome = _renewal(_Exchange(clock, new), clock, store).run(_flight(past=old))
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == new
@@ -153,7 +167,7 @@ def test_a_token_of_the_past_is_dropped_from_the_store(
 def test_only_a_newer_token_in_the_store_spares_a_request(clock: FakeClock, later: float, taken: bool) -> None:
     """One that ends no later is no renewal of the one held."""
     held, kept, new = _token(1), _token(2, end=NOON + HOUR + later), _token(3)
-    outcome = _renewal(_Exchange(clock, new), clock, _Store(kept)).run(KEY, held=held, past=())
+    outcome = _renewal(_Exchange(clock, new), clock, _Store(kept)).run(_flight(held=held))
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == (kept if taken else new)
@@ -165,7 +179,7 @@ def test_each_attempt_gets_what_is_left_and_no_more_than_its_own_limit(clock: Fa
     exchange = _Exchange(clock, *hiccups, takes=10)
     renewal = _renewal(exchange, clock, deadline=30, attempt_timeout=10, attempts=4, first_retry_wait=0.001)
 
-    assert renewal.run(KEY, held=None, past=()) is hiccups[2]
+    assert renewal.run(_flight()) is hiccups[2]
     assert exchange.given == pytest.approx([10, 10, 6], abs=0.004)
 
 
@@ -177,7 +191,7 @@ def test_a_wait_that_ends_at_the_deadline_is_not_waited(
     monkeypatch.setattr(RenewalPolicy, "retry_wait", lambda *_: 0.0)
     hiccup = TokenEndpointUnavailable("no", retry_after=asked)
     exchange = _Exchange(clock, hiccup, _token(1))
-    outcome = _renewal(exchange, clock, deadline=20).run(KEY, held=None, past=())
+    outcome = _renewal(exchange, clock, deadline=20).run(_flight())
 
     assert isinstance(outcome, HeldToken) is bool(waits)
     assert clock.waits == waits
@@ -186,7 +200,7 @@ def test_a_wait_that_ends_at_the_deadline_is_not_waited(
 def test_a_token_that_is_dead_on_arrival_is_a_failure_that_says_so(clock: FakeClock) -> None:
     """Handed out, it would be a 401 for everybody; and the next may arrive in time."""
     exchange = _Exchange(clock, _token(1, end=NOON + 10, life=10), takes=9)
-    outcome = _renewal(exchange, clock).run(KEY, held=None, past=())
+    outcome = _renewal(exchange, clock).run(_flight())
 
     assert isinstance(outcome, TokenEndpointUnavailable)
     assert (outcome.scope, outcome.retryable) == ("client:9999", True)
@@ -198,8 +212,32 @@ def test_a_token_that_is_dead_on_arrival_is_a_failure_that_says_so(clock: FakeCl
 
 def test_what_nobody_foresaw_is_a_typed_error_with_its_scope(clock: FakeClock) -> None:
     """An empty list of answers is an IndexError of the stand-in, which callers must be told of."""
-    outcome = _renewal(_Exchange(clock), clock).run(KEY, held=None, past=())
+    outcome = _renewal(_Exchange(clock), clock).run(_flight())
 
     assert isinstance(outcome, TokenRequestError)
     assert outcome.scope == "client:9999"
     assert "(IndexError). Please report this" in str(outcome)
+
+
+@pytest.mark.parametrize("answer", ["late", "dead"])
+def test_the_time_in_which_a_process_was_frozen_counts_for_nothing(clock: FakeClock, answer: str) -> None:
+    """A closed lid, or a suspended container: when it wakes, the attempt is over, and Daxko never had a chance."""
+    first = TokenEndpointUnavailable("no answer in time") if answer == "late" else _token(1, end=NOON + 40, life=40)
+    exchange = _Exchange(clock, first, _token(2, end=NOON + 2 * HOUR), frozen=3600)
+    outcome = _renewal(exchange, clock, deadline=30, attempts=1, first_retry_wait=0.001).run(_flight())
+
+    assert isinstance(outcome, HeldToken)
+    assert outcome.token == _token(2)
+    assert len(exchange.given) == 2
+
+
+def test_after_the_end_nothing_is_sent(clock: FakeClock) -> None:
+    """A customer who stood in the queue when the source was closed."""
+    exchange = _Exchange(clock, _token(1))
+    renewal, flight = _renewal(exchange, clock), _flight()
+    renewal.closing.set(True)
+    outcome = renewal.run(flight)
+
+    assert isinstance(outcome, TokenRequestError)
+    assert "is closed" in str(outcome)
+    assert (exchange.given, flight.is_sent) == ([], False)
