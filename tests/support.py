@@ -14,6 +14,7 @@ import httpx
 from daxko_auth import AccessToken, TokenSource
 from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.flight import Flight
+from daxko_auth.policy.held_token import HeldToken
 
 NOON = 1_800_000_000.0
 """Where the tests' wall clock starts: some day in 2027."""
@@ -68,8 +69,9 @@ async def aeventually(condition: Callable[[], bool]) -> None:
 
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    while source._workers.busy() or len(source._workers):
-        time.sleep(0.0005)
+    for workers in (source._workers, source._housekeeping):
+        while workers.busy() or len(workers):
+            time.sleep(0.0005)
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
@@ -80,8 +82,14 @@ def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
 
 def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
     """Return the renewal of `scope` that is under way."""
-    slot = source._slots.table.young.get(scope)
+    slot = source._slots.table.young.get(f"client:{scope}")
     return slot.current(source._process).next.get(source._process) if slot else None
+
+
+def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
+    """Return the token that `source` holds for `scope`, usable or not."""
+    slot = source._slots.table.young.get(f"client:{scope}")
+    return slot.current(source._process).held if slot else None
 
 
 def told_all(source: TokenSource) -> None:

@@ -548,6 +548,8 @@ class TokenSource:
             slot.bury(flight.state.held.token)
         if not flight.landed.set(state) and isinstance(outcome, HeldToken):
             self._keep_late(slot, outcome)
+        # So that the next caller finds it at once, and so does a child after a fork.
+        slot.current(self._process)
         self._workers.size = MOST if self._account.is_accepted else 1
         for _ in range(min(len(self._workers), MOST)):
             self._workers.start()
@@ -587,6 +589,11 @@ class TokenSource:
                 if flight.is_sent and self._store is not None:
                     sent.append(flight.over)
         self._slots.clear()
+        if len(self._housekeeping) or self._housekeeping.busy():
+            # Nobody else is to begin with a token that was refused.
+            dropped: SharedResult[bool] = SharedResult()
+            if self._housekeeping.submit(partial(_set, dropped)):
+                sent.append(dropped)
         return [*sent, self._announce.end()]
 
     def _sent(self) -> list[SharedResult[bool]]:
@@ -655,6 +662,10 @@ def _wait_for(ends: Iterable[SharedResult[bool]]) -> None:
     until = time.monotonic() + _LAST_WAIT
     for end in ends:
         end.wait(max(0.0, until - time.monotonic()))
+
+
+def _set(end: SharedResult[bool]) -> None:
+    end.set(True)
 
 
 def _is_on_event_loop() -> bool:

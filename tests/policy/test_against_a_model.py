@@ -6,7 +6,7 @@ from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, land_all
+from support import FakeClock, held_by, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -83,7 +83,7 @@ class TokenLife(RuleBasedStateMachine):
             land_all(self.source)
             assert len(self.vendor.requests) == before, "a fresh token costs nothing"
         land_all(self.source)
-        current = self.source._slots[scope].held
+        current = held_by(self.source, scope)
         assert current is not None
         self.held[scope] = current.token
         return token
@@ -110,7 +110,7 @@ class TokenLife(RuleBasedStateMachine):
         assert replacement is None or replacement not in self.rejected
         if replacement is None and self._still_held(token):
             self.rejected.discard(token)  # a hold: the 401 is handed over, and the token stays in use
-        current = self.source._slots[token.scope.client_id].held
+        current = held_by(self.source, token.scope.client_id)
         if current is not None:
             self.held[token.scope.client_id] = current.token
 
@@ -153,8 +153,8 @@ class TokenLife(RuleBasedStateMachine):
         return max(self.clock.wall() - wall, self.clock.monotonic() - monotonic)
 
     def _still_held(self, token: AccessToken) -> bool:
-        slot = self.source._slots.get(token.scope.client_id)
-        return slot is not None and slot.held is not None and slot.held.token == token
+        held = held_by(self.source, token.scope.client_id)
+        return held is not None and held.rejected_at is None and held.token == token
 
 
 TestTokenLife = TokenLife.TestCase

@@ -10,7 +10,7 @@ from attrs import define, evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, eventually, land_all
+from support import FakeClock, eventually, held_by, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -137,10 +137,10 @@ class Crowd(RuleBasedStateMachine):
     @rule(scope=SCOPES)
     def reject(self, scope: int) -> None:
         """Refuse the token that is held, if there is one."""
-        slot = self.source._slots.get(scope)
-        if slot is not None and slot.held is not None:
-            self.rejected.add(slot.held.token)
-            self.source.reject(slot.held.token)
+        held = held_by(self.source, scope)
+        if held is not None:
+            self.rejected.add(held.token)
+            self.source.reject(held.token)
 
     @rule(seconds=st.sampled_from([0.5, 1, 31, 300, 800, 2_000]))
     def wait(self, seconds: float) -> None:
@@ -170,7 +170,7 @@ class Crowd(RuleBasedStateMachine):
 
     def _turn(self) -> None:
         """Let threads and loop go on until nothing more comes of it, and look at who has come back."""
-        eventually(lambda: len(self.vendor.waiting) == self.source._crew._at_work)
+        eventually(lambda: len(self.vendor.waiting) == len(self.source._workers.busy()))
         for _ in range(12):
             self.loop.run_until_complete(asyncio.sleep(0))
         for caller in [caller for caller in self.callers if caller.task.done()]:

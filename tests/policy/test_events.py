@@ -4,13 +4,12 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
-from support import Ask, FakeClock, land_all
+from support import PATIENCE, Ask, FakeClock, land_all, told_all
 
 from daxko_auth import (
     AccessToken,
@@ -19,9 +18,11 @@ from daxko_auth import (
     DaxkoAuth,
     MemoryStore,
     TokenRefused,
+    TokenRequestError,
     TokenSource,
     events,
 )
+from daxko_auth.model import threads
 from daxko_auth.model.events import Event
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.sandbox import Sandbox
@@ -47,7 +48,7 @@ def test_a_first_token_is_told_as_joined_requested_and_renewed(
     source, told = listened
     sent_at = clock.wall()
     token = ask(source, 9999)
-    land_all(source)
+    told_all(source)
 
     assert sorted(told, key=repr) == sorted(
         [
@@ -69,7 +70,7 @@ def test_each_attempt_is_told_with_its_number_and_its_error(
     source, told = listened
     sandbox.fail_next(2, "status", status=503)
     source.token(9999)
-    land_all(source)
+    told_all(source)
 
     requested = [event for event in told if isinstance(event, events.TokenRequested)]
     assert [(each.attempt, each.error and each.error.status_code) for each in requested] == [
@@ -85,12 +86,12 @@ def test_a_stale_token_and_a_failure_behind_the_callers_are_told(
     """Six hours before the token ends, this is the only sign of it."""
     source, told = listened
     token = ask(source, 9999)
-    land_all(source)
+    told_all(source)
     told.clear()
     clock.pass_time(DAY * 0.76)
     sandbox.fail_next(1, "status", status=400, error="invalid_client")
     assert ask(source, 9999) == token
-    land_all(source)
+    told_all(source)
 
     assert events.StaleTokenServed(SCOPE, token.fingerprint) in told
     (failed,) = (event for event in told if isinstance(event, events.RenewalFailed))
@@ -105,7 +106,7 @@ def test_a_failure_that_callers_get_is_told_as_noticed(
     sandbox.fail_next(1, "status", status=400, error="invalid_client")
     with pytest.raises(TokenRefused):
         ask(source, 9999)
-    land_all(source)
+    told_all(source)
 
     assert [event.unnoticed for event in told if isinstance(event, events.RenewalFailed)] == [False]
 
@@ -118,6 +119,7 @@ def test_a_401_and_its_replay_are_told(sandbox: Sandbox, listened: tuple[TokenSo
     with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999)) as http:
         assert http.get("/v3/x").status_code == 200
     second = source.token(9999)
+    told_all(source)
 
     rejected = told.index(events.TokenRejected(SCOPE, first.fingerprint))
     assert told.index(events.RenewalJoined(SCOPE), rejected), "the call waits for the renewal that it began"
@@ -133,6 +135,7 @@ def test_a_token_that_is_rejected_by_hand_or_without_a_replay_is_told(
     source.reject(first)
     second = source.token(9999)
     source.refused_without_replay(second)
+    told_all(source)
 
     rejected = [event for event in told if isinstance(event, events.TokenRejected)]
     assert rejected == [events.TokenRejected(SCOPE, token.fingerprint) for token in (first, second)]
@@ -144,6 +147,7 @@ def test_a_replay_that_is_refused_is_told(listened: tuple[TokenSource, list[Even
     token = source.token(9999)
     source.replacement_refused(token)
     source.replacement_refused(token)
+    told_all(source)
 
     assert told.count(events.ReplacementRefused(SCOPE, token.fingerprint)) == 2
 
@@ -186,7 +190,7 @@ def test_a_callback_that_fails_harms_nobody(
         first = ask(source, 9999)
         source.reject(first)
         assert ask(source, 9999) != first
-        land_all(source)
+        told_all(source)
 
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warned) == 1
@@ -196,17 +200,22 @@ def test_a_callback_that_fails_harms_nobody(
     )
 
 
-def test_a_signal_in_the_middle_of_a_callback_is_not_swallowed(clock: FakeClock) -> None:
+def test_where_no_thread_can_be_had_it_is_told_in_the_callers_own_and_ctrl_c_goes_on(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C comes as an exception, in whatever the main thread is doing."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
 
     def interrupted(event: Event) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(threads._thread, "start_new_thread", refuse)
     announce = Announcer(interrupted, clock)
-    with pytest.raises(KeyboardInterrupt):
-        announce(events.RenewalJoined(SCOPE))
-    with pytest.raises(KeyboardInterrupt):
-        announce(events.RenewalJoined(SCOPE))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            announce(events.RenewalJoined(SCOPE))
 
 
 def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredentials, ask: Ask) -> None:
@@ -221,7 +230,7 @@ def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredent
 
     with TokenSource(credentials, sandbox.base_url, on_event=curious) as source:
         token = ask(source, 9999)
-        land_all(source)
+        told_all(source)
 
     assert token.scope == SCOPE
     assert {each.scope for each in asked} == {ClientScope(1234)}
@@ -229,29 +238,55 @@ def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredent
     assert [event for event in told if isinstance(event, events.RenewalJoined)] == [events.RenewalJoined(SCOPE)]
 
 
-def test_events_of_other_threads_are_told_meanwhile(clock: FakeClock) -> None:
-    """That one callback is at work is nothing to the threads that are not in it."""
+def test_a_callback_that_blocks_holds_up_no_renewal_and_loses_the_oldest_events(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody's metrics are down: tokens go on, memory does not grow, and the log says what was lost."""
     told: list[str] = []
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(event: Event) -> None:
-        told.append(type(event).__name__)
-        if isinstance(event, events.RenewalJoined):
-            inside.set()
-            go_on.wait()
+        told.append(event.fingerprint if isinstance(event, events.StaleTokenServed) else "first")
+        inside.set()
+        go_on.wait()
 
+    monkeypatch.setattr("daxko_auth.policy.announcer.LONGEST_QUEUE", 3)
     announce = Announcer(slow, clock)
-    # Let go before its thread is waited for, whatever happens.
-    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
-        last.callback(go_on.set)
-        first = pool.submit(announce, events.RenewalJoined(SCOPE))
-        inside.wait()
-        announce(events.StaleTokenServed(SCOPE, "0123abcd"))
-        assert not first.done()
-        go_on.set()
-        first.result()
+    announce(events.RenewalJoined(SCOPE))
+    inside.wait()
+    for number in range(5):
+        announce(events.StaleTokenServed(SCOPE, str(number)))
+    ended = announce.end()
+    announce(events.StaleTokenServed(SCOPE, "after the end"))
+    go_on.set()
 
-    assert told == ["RenewalJoined", "StaleTokenServed"]
+    assert ended.wait(PATIENCE)
+    assert told == ["first", "2", "3", "4"]
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned == ["on_event is too slow: 2 events were dropped; keep it short"]
+
+
+def test_the_end_of_a_source_waits_until_all_was_told(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """A program that counts its token requests, and ends."""
+    told: list[Event] = []
+    with TokenSource(credentials, sandbox.base_url, on_event=told.append) as source:
+        token = source.token(9999)
+        land_all(source)
+    assert told[-1] == events.TokenRenewed(SCOPE, token.fingerprint, token.expires_at)
+
+
+def test_a_source_may_be_closed_from_its_callback(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """It must not wait for itself."""
+    closed = threading.Event()
+
+    def close(event: Event) -> None:
+        source.close()
+        closed.set()
+
+    source = TokenSource(credentials, sandbox.base_url, on_event=close)
+    with suppress(TokenRequestError):
+        source.token(9999)
+    closed.wait()
 
 
 def test_every_kind_of_event_is_public_and_names_its_scope() -> None:

@@ -430,7 +430,7 @@ def test_no_reader_sees_half_of_a_renewal(
     source = TokenSource(credentials, "https://api.daxko.com")
     exchange = Flipping()
     # In place: ten thousand threads, started one after another, would be what takes the time.
-    monkeypatch.setattr(source._crew, "run", lambda job: job())
+    monkeypatch.setattr(source._workers, "submit", lambda flight: flight() or True)
     source._renewal = evolve(source._renewal, exchange=exchange)
     done = threading.Event()
     seen: set[tuple[str, ClientScope, datetime, int]] = set()

@@ -1,16 +1,17 @@
 """Nobody waits for ever: whatever a store, a thread, a signal or a log handler does in the middle of it."""
 
-import gc
 import logging
-import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import anyio
 import pytest
-from support import PATIENCE, Ask, FakeClock, land_all
+from attrs import evolve
+from support import PATIENCE, Ask, FakeClock, eventually, held_by, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -21,7 +22,7 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.policy.crew import Crew
+from daxko_auth.policy import source as source_module
 from daxko_auth.policy.flight import Flight
 from daxko_auth.sandbox import Sandbox
 
@@ -51,60 +52,97 @@ class StoreThat:
         yield
 
 
-def test_a_store_that_blocks_ends_in_an_error_and_the_next_caller_asks_again(
-    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_blocks_ends_in_an_error_and_what_comes_late_is_kept(
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
 ) -> None:
     """A shared store that hangs is the commonest outage of all."""
     unblocked = threading.Event()
-    board, waits = Flight.__init__, list[float]()
-
-    def short_wait(flight: Flight[Any], *, longest_wait: float, given_up: Any) -> None:
-        waits.append(longest_wait)
-        board(flight, longest_wait=0.05, given_up=given_up)
-
-    # The wait alone is short: the request that comes late must have all the time that it needs.
-    monkeypatch.setattr(Flight, "__init__", short_wait)
-    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
+    policy = RenewalPolicy(deadline=0.05, attempt_timeout=PATIENCE, first_pause=PATIENCE)
+    # What is renewed has to have all the time that it needs.
     with TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(unblocked.wait)) as source:
         with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
             ask(source, 9999)
-        assert waits == [2 * PATIENCE]
+        source._renewal = evolve(source._renewal, policy=RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE))
+        (flight,) = (job for _, job in source._workers.busy()) if source._workers.busy() else (None,)
+        assert flight is None, "its place is free"
         unblocked.set()
-        land_all(source)
+        eventually(lambda: held_by(source) is not None)
 
         assert ask(source, 9999)
-    assert sandbox.token_requests() == 1, "what came late was kept"
 
 
-def test_a_late_failure_does_not_undo_what_happened_since(
-    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+def test_a_renewal_that_hangs_does_not_hold_up_those_of_other_scopes(
+    sandbox: Sandbox, credentials: ApiCredentials
 ) -> None:
-    """A renewal that was given up comes back with an error when another has long succeeded."""
-    with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
-        token = source.token(9999)
-        slot = source._slots[9999]
-        given_up = source._launch(slot)
-        land_all(source)
+    """Until the account is accepted, there is one thread for all."""
+    unblocked, read = threading.Event(), 0
 
-        assert not slot.settle(given_up, TokenEndpointUnavailable("late"))  # type: ignore[arg-type]
-        assert source.token(9999) == token
+    def block_once() -> None:
+        nonlocal read
+        read += 1
+        if read == 1:
+            unblocked.wait()
 
-
-def test_a_late_success_is_kept_where_nothing_better_is_held(sandbox: Sandbox, source: TokenSource) -> None:
-    """With a store that always hangs, every renewal is late; throwing each away would be for ever."""
-    source.token(9999)
-    slot = source._slots[9999]
-    given_up = source._launch(slot)
-    land_all(source)
-    late = slot.held
-    assert late is not None
-    slot.clear()
-
-    assert not slot.settle(given_up, late)  # type: ignore[arg-type]
-    assert source.token(9999) == late.token
+    policy = RenewalPolicy(deadline=0.5, attempt_timeout=PATIENCE)
+    with (
+        TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(block_once)) as source,
+        ThreadPoolExecutor(2) as pool,
+        ExitStack() as last,
+    ):
+        last.callback(unblocked.set)
+        first = pool.submit(source.token, 9999)
+        eventually(lambda: read == 1)
+        assert source.token(1234)
+        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            first.result()
 
 
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_caller_may_wait_for_less_and_is_told_whether_it_is_its_turn(sandbox: Sandbox, source: TokenSource) -> None:
+    """A web request has two seconds, whatever the renewal has; the renewal goes on for the others."""
+    sandbox.hold()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(sandbox.release)
+        first = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        for scope, said in ((9999, "its request is under way"), (1234, "its request waits for its turn among others")):
+            with pytest.raises(TokenEndpointUnavailable, match=said) as caught:
+                source.token(scope, timeout=0)
+            assert caught.value.retryable
+            with pytest.raises(TokenEndpointUnavailable, match=said):
+                anyio.run(lambda scope=scope: source.atoken(scope, timeout=0.01))
+        sandbox.release()
+        assert first.result()
+    assert source.token(1234, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "2", True])
+def test_a_timeout_that_is_none_is_refused_by_name(source: TokenSource, timeout: Any) -> None:
+    """Before anybody waits by it."""
+    with pytest.raises(ValueError, match="timeout is a number of seconds"):
+        source.token(9999, timeout=timeout)
+    with pytest.raises(ValueError, match="timeout is a number of seconds"):
+        anyio.run(lambda: source.atoken(9999, timeout=timeout))
+
+
+def test_a_wait_in_which_the_process_was_frozen_gives_nobody_up(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller that slept with the process has waited for no time at all."""
+    real = time.monotonic
+    jumps = iter([0.0, 0.0, 3600.0])
+    with TokenSource(credentials, sandbox.base_url, policy=RenewalPolicy(deadline=0.02)) as source:
+        slot = source._slot_of(9999)
+        flight = Flight(slot, slot.state, lambda _: None, lambda _: None)
+        monkeypatch.setattr(source_module.time, "monotonic", lambda: real() + next(jumps, 3600.0))
+        wait = source_module._Wait(flight, source._workers, source._clock, longest=0.04, until=None)
+        next(jumps)
+        next(jumps)
+        wait.ended(is_set=False)
+        monkeypatch.undo()
+        assert not flight.landed.is_set()
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
 def test_a_store_that_raises_anything_costs_no_request(
     sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, error: type[BaseException]
 ) -> None:
@@ -152,102 +190,3 @@ def test_a_log_handler_may_ask_for_a_token(
     land_all(source)
 
     assert seen == [token]
-
-
-def test_a_signal_handler_may_ask_in_the_middle_of_asking(sandbox: Sandbox, source: TokenSource) -> None:
-    """Python runs it in the main thread between any two instructions, with every lock that is held."""
-    previous = signal.signal(signal.SIGUSR1, lambda *_: source.token(9999) and None)
-    try:
-        source.token(9999)
-        with source._slots[9999]._lock, source._lock, source._crew._lock:
-            signal.raise_signal(signal.SIGUSR1)
-            source.reject(source.token(9999))
-            source._slots[9999].held = None
-    finally:
-        signal.signal(signal.SIGUSR1, previous)
-
-    assert source.token(9999)
-
-
-def test_a_finalizer_may_reject_in_the_middle_of_asking(source: TokenSource) -> None:
-    """The collector runs it wherever it happens to."""
-    token = source.token(9999)
-
-    class Finalized:
-        def __init__(self) -> None:
-            self.itself = self
-
-        def __del__(self) -> None:
-            source.reject(token)
-
-    Finalized()
-    with source._slots[9999]._lock:
-        gc.collect()
-
-    assert source.token(9999) != token
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_whoever_comes_after_the_landing_does_not_wait(backend: str) -> None:
-    """Nobody is left to wake a task that lies down after everybody has been woken."""
-    flight = Flight[int](longest_wait=60, given_up=lambda: 0)
-    flight.land(7)
-    flight.land(8)
-
-    assert (flight.join(), anyio.run(flight.ajoin, backend=backend)) == (7, 7)
-
-
-def test_a_crew_is_never_larger_than_it_may_be() -> None:
-    """A crew of one is what keeps a wrong password from being sent once for each scope."""
-    crew, go_on = Crew(2), threading.Event()
-    at_work = threading.Semaphore(0)
-
-    def job() -> None:
-        at_work.release()
-        go_on.wait()
-
-    for _ in range(5):
-        crew.run(job)
-    at_work.acquire()
-    at_work.acquire()
-    assert (crew._at_work, len(crew._jobs)) == (2, 3)
-    crew.grow(4)
-    at_work.acquire()
-    at_work.acquire()
-    assert (crew._at_work, len(crew._jobs)) == (4, 1)
-    go_on.set()
-    at_work.acquire()
-
-
-def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that stayed behind would run at some later time, for nobody."""
-    crew, done = Crew(2), threading.Event()
-
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        with pytest.raises(RuntimeError):
-            crew.run(done.set)
-    assert not crew._jobs
-
-    crew.run(done.set)
-    done.wait()
-
-
-def test_a_crew_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread is enough to get everything done."""
-    crew, hold, done = Crew(2), threading.Event(), threading.Event()
-    crew.run(lambda: hold.wait() and None)
-
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        crew.run(done.set)
-        crew.grow(3)
-    hold.set()
-
-    done.wait()

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from support import PATIENCE, Ask, Call, FakeClock, eventually, land_all
+from support import PATIENCE, Ask, Call, FakeClock, eventually, held_by, land_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -354,7 +354,7 @@ def test_a_token_under_way_when_all_are_taken_back_starts_no_hold(
         clock.pass_time(1)
         sandbox.revoke()
         refused_twice = pool.submit(http.get, "/v3/x")
-        eventually(lambda: source._slots[9999].held is None)
+        eventually(lambda: (held := held_by(source)) is None or held.rejected_at is not None)
         arrives.set()
         assert refused_twice.result().status_code == 401
 

@@ -16,7 +16,9 @@ from daxko_auth import (
     TokenResponseInvalid,
     TokenSource,
 )
+from daxko_auth.model import threads
 from daxko_auth.model.events import Event, TokenRequested
+from daxko_auth.policy.flight import Flight, State
 from daxko_auth.sandbox import Failure, Sandbox
 from daxko_auth.wire.token_response import utc
 
@@ -264,7 +266,7 @@ def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(sandbox: Sandbo
 
     with TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source:
         # Without anybody who waits for it, and might be the first to give up.
-        outcome = source._renewal.run(source._slot_of(9999).key, held=None, past=())
+        outcome = source._renewal.run(Flight(source._slot_of(9999), State(), lambda _: None, lambda _: None))
     assert isinstance(outcome, TokenEndpointUnavailable)
     assert "did not answer within 0." in str(outcome) or "did not answer in time" in str(outcome)
     assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1]
@@ -295,17 +297,18 @@ def test_a_failure_in_the_background_is_forgotten_with_the_next_success(
     assert sandbox.token_requests() == 1 + 2 * (4 + 1)
 
 
-def test_no_thread_to_be_had_is_a_typed_error_and_not_a_deadlock(
-    source: TokenSource, ask: Ask, monkeypatch: pytest.MonkeyPatch
+def test_where_no_thread_can_be_had_the_token_is_asked_for_in_the_callers_own(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While Python shuts down no thread can be started; whoever asks then must not wait for ever."""
+    """In an interpreter of its own (PEP 734), at a limit of the machine, and while Python shuts down."""
 
-    def no_thread(*_: object, **__: object) -> None:
+    def no_thread(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patched:
-        patched.setattr("daxko_auth.policy.crew.threading.Thread.start", no_thread)
-        with pytest.raises(TokenEndpointUnavailable, match="no thread"):
-            ask(source, 9999)
-
-    assert ask(source, 9999)
+    monkeypatch.setattr(threads._thread, "start_new_thread", no_thread)
+    first = ask(source, 9999)
+    clock.pass_time(86_400 * 0.76)
+    assert ask(source, 9999) == first, "stale, and renewed once somebody needs it"
+    clock.pass_time(86_400)
+    assert ask(source, 9999) != first
+    assert sandbox.token_requests() == 2

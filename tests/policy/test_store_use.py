@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from support import NOON, Ask, FakeClock, land_all
+from support import NOON, Ask, FakeClock, held_by, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -20,6 +20,8 @@ from daxko_auth import (
     TokenRefused,
     TokenSource,
 )
+from daxko_auth.model import threads
+from daxko_auth.policy.flight import State
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.wire.token_response import utc
 
@@ -86,7 +88,7 @@ def test_an_older_token_in_the_store_is_no_renewal(
         newer = other.token(9999)
         with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as third:
             assert third.token(9999) == older
-            third._slots[9999].held = other._slots[9999].held
+            third._slots.table.young[9999].state = State(held_by(other))
             clock.pass_time(86_400 * 0.76)
             assert third.token(9999) == newer
             land_all(third)
@@ -430,7 +432,7 @@ def test_a_rejection_for_which_no_thread_can_be_had_is_no_error(
     with TokenSource(credentials, sandbox.base_url, store=store) as source:
         token = source.token(9999)
         land_all(source)
-        monkeypatch.setattr(source._crew, "run", none_left)
+        monkeypatch.setattr(threads._thread, "start_new_thread", none_left)
         source.reject(token)
         monkeypatch.undo()
         assert source.token(9999) != token
