@@ -15,6 +15,7 @@ from daxko_auth import AccessToken, TokenSource
 from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.held_token import HeldToken
+from daxko_auth.policy.workers import Workers
 
 NOON = 1_800_000_000.0
 """Where the tests' wall clock starts: some day in 2027."""
@@ -67,11 +68,14 @@ async def aeventually(condition: Callable[[], bool]) -> None:
         await anyio.sleep(0.001)
 
 
+def is_idle(workers: Workers[Any]) -> bool:
+    """Return whether no job waits and no thread works; one that has just taken a job does not show it yet."""
+    return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
+
+
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    for workers in (source._workers, source._housekeeping):
-        while workers.busy() or len(workers):
-            time.sleep(0.0005)
+    eventually(lambda: is_idle(source._workers) and is_idle(source._housekeeping))
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
@@ -95,9 +99,7 @@ def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
     land_all(source)
-    workers = source._announce._workers
-    while workers.busy() or len(workers):
-        time.sleep(0.0005)
+    eventually(lambda: is_idle(source._announce._workers))
 
 
 def in_child(check: Callable[[], bool]) -> bool:

@@ -17,11 +17,12 @@ class Table:
 
     __slots__ = ("limit", "next", "old", "young")
 
-    def __init__(self, old: dict[ScopeLike, Slot], limit: int) -> None:
+    def __init__(self, old: dict[ScopeLike, Slot], needed: int = 0) -> None:
         self.young: dict[ScopeLike, Slot] = {}
         #: What the table before it holds: the same dictionary, so that nothing is lost that comes late.
         self.old = old
-        self.limit = limit
+        # Not twice all that was there: then the tables would grow with every scope that was ever asked for.
+        self.limit = max(_SMALLEST, 2 * needed)
         #: The table that follows, there once this one is full.
         self.next: dict[str, Table] = {}
 
@@ -41,7 +42,7 @@ class Slots:
         self._make = make
         self._is_idle = is_idle
         #: A hint: the newest table, or one before it.
-        self.table = Table({}, _SMALLEST)
+        self.table = Table({})
 
     def find(self, scope: ScopeLike, parsed: ClientScope) -> Slot:
         """Return the slot of `parsed`, which was spelt `scope`."""
@@ -73,8 +74,8 @@ class Slots:
         return table
 
     def _begin_another(self, table: Table) -> None:
-        needed = {slot for slot in self.all() if not self._is_idle(slot)}
-        for slot in needed:
-            table.young.setdefault(slot.key.scope.wire, slot)
-        # Twice what is needed, under two spellings each: so it is seldom that a table is full.
-        table.next.setdefault("", Table(table.young, max(_SMALLEST, 4 * len(needed))))
+        for slot in set(table.old.copy().values()):
+            if not self._is_idle(slot):
+                table.young.setdefault(slot.key.scope.wire, slot)
+        needed = sum(not self._is_idle(slot) for slot in table.young.copy().values())
+        table.next.setdefault("", Table(table.young, needed))

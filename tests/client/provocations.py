@@ -227,7 +227,8 @@ def interrupted(stage: Stage) -> None:
     with suppress(KeyboardInterrupt):
         source.token(9999)
     landed = flight.landed.get()
-    assert landed and landed.failure
+    assert landed
+    assert landed.failure
     raise landed.failure
 
 

@@ -1,7 +1,7 @@
 """What one scope's outcome says about the account, and so about every other scope."""
 
 import pytest
-from support import FakeClock
+from support import NOON, FakeClock
 
 from daxko_auth import (
     AccessToken,
@@ -20,112 +20,170 @@ from daxko_auth.wire.token_response import utc
 SCOPE = ClientScope(1234)
 
 
-def refused(error: str | None = None, *, scope: str = "client:9999", status_code: int = 401) -> TokenRefused:
-    """Make a refusal of a token request."""
-    return TokenRefused("no", scope=scope, error=error, status_code=status_code)
+OTHER = ClientScope(9999)
+MEMORY = 30.0
 
 
-def held(clock: FakeClock) -> HeldToken:
-    """Make a token that was just asked for."""
-    token = AccessToken(SCOPE, Secret("a-token"), utc(clock.wall() + 3_600), 3_600)
+def _refused(scope: ClientScope, error: str | None, status_code: int = 401) -> TokenRefused:
+    return TokenRefused("refused", scope=scope.wire, error=error, status_code=status_code)
+
+
+def _held(clock: FakeClock) -> HeldToken:
+    token = AccessToken(SCOPE, Secret("a-token"), utc(NOON + 3_600), 3_600)
     return HeldToken(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
 
 
-def test_only_a_token_shows_the_account_accepted(clock: FakeClock) -> None:
-    """Sixteen requests at once with a wrong password, or to a server that is down, are what locks accounts."""
-    account = AccountState(RenewalPolicy(), clock)
-    for outcome in (
-        refused("invalid_scope"),
-        refused("invalid_client"),
-        refused(),
-        TokenEndpointUnavailable("no"),
-        TokenResponseInvalid("no"),
-    ):
-        account.note(outcome)
-        assert not account.is_accepted
-    account.note(held(clock))
-    assert account.is_accepted
-    account.note(refused("invalid_client"))
-    assert not account.is_accepted, "the password was changed: one at a time again"
+@pytest.fixture
+def account(clock: FakeClock) -> AccountState:
+    """Give an account that nothing is known of."""
+    return AccountState(RenewalPolicy(refusal_memory=MEMORY), clock)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "the_accounts"),
+    "failure",
     [
-        (refused("invalid_client"), True),
-        (refused("invalid_client", status_code=400), True),
-        (refused(), True),
-        (refused("a_new_code"), True),
-        (TokenResponseInvalid("a page", scope="client:9999", status_code=403), True),
-        (refused("invalid_scope"), False),
-        (refused("unauthorized_client"), False),
-        (TokenResponseInvalid("no", scope="client:9999", status_code=404), False),
-        (TokenEndpointUnavailable("no", scope="client:9999", status_code=503), False),
+        _refused(SCOPE, "invalid_scope", 400),
+        _refused(SCOPE, "invalid_client"),
+        _refused(SCOPE, None),
+        TokenEndpointUnavailable("no", scope=SCOPE.wire, status_code=503),
+        TokenEndpointUnavailable("no", scope=SCOPE.wire, retry_after=1.0, status_code=429),
+        TokenResponseInvalid("no", scope=SCOPE.wire, status_code=200),
+    ],
+    ids=["invalid_scope", "invalid_client", "a bare 401", "503", "429", "no token in it"],
+)
+def test_an_account_is_accepted_by_a_token_and_by_nothing_else(
+    account: AccountState, failure: TokenRequestError
+) -> None:
+    """Sixteen requests at once with a wrong password, or to a server that is down, are what locks accounts."""
+    assert not account.is_accepted
+    account.note(failure)
+    assert not account.is_accepted
+
+
+def test_an_account_is_accepted_until_it_is_refused(account: AccountState, clock: FakeClock) -> None:
+    """Many scopes may ask at once; once the password is changed, one asks at a time again."""
+    account.note(_held(clock))
+    assert account.is_accepted
+    account.note(_refused(SCOPE, "invalid_scope", 400))
+    account.note(TokenEndpointUnavailable("no", scope=SCOPE.wire, retry_after=1.0, status_code=429))
+    account.note(TokenEndpointUnavailable("no", scope=SCOPE.wire, status_code=503))
+    assert account.is_accepted, "none of these is the account's refusal"
+
+    account.note(_refused(SCOPE, "invalid_client"))
+    assert not account.is_accepted
+    account.note(_held(clock))
+    assert account.is_accepted
+
+
+@pytest.mark.parametrize("has_produced", [False, True], ids=["no token yet", "there was a token"])
+@pytest.mark.parametrize(
+    ("failure", "is_the_accounts"),
+    [
+        (_refused(SCOPE, "invalid_scope", 400), (False, False)),
+        (_refused(SCOPE, "unauthorized_client", 400), (False, False)),
+        (_refused(SCOPE, "unauthorized_client", 403), (False, False)),
+        (_refused(SCOPE, "invalid_client", 400), (True, True)),
+        (_refused(SCOPE, "invalid_client", 401), (True, True)),
+        (_refused(SCOPE, "invalid_grant", 400), (True, False)),
+        (_refused(SCOPE, "a word of the vendor's", 403), (True, False)),
+        (_refused(SCOPE, None, 400), (True, False)),
+        (_refused(SCOPE, None, 401), (True, False)),
+        (_refused(SCOPE, None, 403), (True, False)),
+        (_refused(SCOPE, None, 404), (False, False)),
+        (_refused(SCOPE, None, 422), (False, False)),
+        (TokenEndpointUnavailable("no", scope=SCOPE.wire, error="invalid_client", status_code=503), (False, False)),
+        (TokenResponseInvalid("no", scope=SCOPE.wire, status_code=200), (False, False)),
+        (TokenEndpointUnavailable("no", scope=SCOPE.wire), (False, False)),
     ],
 )
-def test_a_refusal_is_the_accounts_unless_it_says_that_it_is_the_scopes(
-    clock: FakeClock, outcome: TokenRequestError, the_accounts: bool
-) -> None:
-    """A wrong password is sent once, however many customers there are and whatever the 401 looks like."""
-    account = AccountState(RenewalPolicy(), clock)
-    account.note(outcome)
-    assert (account.failure_for(SCOPE) is not None) is the_accounts
-
-
-def test_once_there_was_a_token_an_unclear_refusal_is_the_scopes_and_two_in_a_row_are_the_accounts(
+def test_whose_a_failure_is(
+    account: AccountState,
     clock: FakeClock,
+    has_produced: bool,
+    failure: TokenRequestError,
+    is_the_accounts: tuple[bool, bool],
 ) -> None:
-    """The password is right, then; but it may have been changed since."""
-    account = AccountState(RenewalPolicy(), clock)
-    account.note(held(clock))
-    account.note(refused(scope="client:1"))
-    account.note(refused(scope="client:1"))
-    assert account.failure_for(SCOPE) is None, "the same customer, twice"
-    account.note(held(clock))
-    account.note(refused(scope="client:2"))
-    assert account.failure_for(SCOPE) is None, "there was a token between"
-    account.note(refused(scope="client:3"))
-    assert account.failure_for(SCOPE) is not None
+    """A refusal that says nothing of whose it is may be a wrong password, until these secrets have had a token."""
+    if has_produced:
+        account.note(_held(clock))
+    account.note(failure)
+
+    assert (account.failure_for(OTHER) is not None) is is_the_accounts[has_produced]
 
 
-def test_after_a_refusal_is_forgotten_another_scope_is_asked_for_first(clock: FakeClock) -> None:
-    """One customer who is not opened yet, and is always asked for first, must never stop the others."""
-    account = AccountState(RenewalPolicy(refusal_memory=30), clock)
-    first, second = ClientScope(9999), ClientScope(1234)
-    account.note(refused(scope=first.wire))
-    assert account.failure_for(second) is not None
-    clock.pass_time(30)
+def test_two_scopes_refused_in_a_row_are_the_accounts(account: AccountState, clock: FakeClock) -> None:
+    """A gateway's bare 401 for one customer is that customer's; for the second as well, it is the password."""
+    account.note(_held(clock))
+    account.note(_refused(SCOPE, None))
+    account.note(_refused(SCOPE, None))
+    assert account.failure_for(OTHER) is None, "one scope, however often"
+    account.note(_refused(OTHER, None))
 
-    assert account.failure_for(first) is not None, "it gives way"
-    assert account.failure_for(second) is None
-    clock.pass_time(29.5)
-    assert account.failure_for(first) is not None
-    clock.pass_time(0.5)
-    assert account.failure_for(first) is None, "once: the other may never come again"
+    assert account.failure_for(ClientScope(1)) is not None
+    assert not account.is_accepted
 
 
-def test_a_scope_that_is_alone_gives_way_to_nobody(clock: FakeClock) -> None:
-    """A program of one customer asks again as soon as the refusal is forgotten."""
-    account = AccountState(RenewalPolicy(refusal_memory=30), clock)
-    account.note(refused(scope="client:9999"))
-    assert account.failure_for(ClientScope(9999)) is not None
-    clock.pass_time(30)
-    assert account.failure_for(ClientScope(9999)) is None
+def test_two_scopes_refused_with_a_token_between_are_each_their_own(account: AccountState, clock: FakeClock) -> None:
+    """The password was right in between."""
+    account.note(_held(clock))
+    account.note(_refused(SCOPE, None))
+    account.note(_held(clock))
+    account.note(_refused(OTHER, None))
+
+    assert account.failure_for(ClientScope(1)) is None
+    assert account.is_accepted
 
 
-def test_a_token_ends_what_is_remembered_of_a_refusal(clock: FakeClock) -> None:
-    """It was asked for before; the password is right."""
-    account = AccountState(RenewalPolicy(), clock)
-    account.note(refused("invalid_client"))
-    account.note(held(clock))
+def test_a_token_ends_the_refusal(account: AccountState, clock: FakeClock) -> None:
+    """It was asked for with the same secrets, so they are right."""
+    account.note(_refused(SCOPE, "invalid_client"))
+    account.note(_held(clock))
+
+    assert account.failure_for(OTHER) is None
     assert account.failure_for(SCOPE) is None
+
+
+def test_after_a_refusal_another_scope_asks_first(account: AccountState, clock: FakeClock) -> None:
+    """A customer who is not opened yet, and asks each second, must not stop all the others for ever."""
+    account.note(_refused(SCOPE, "invalid_client"))
+    assert account.failure_for(OTHER) is not None
+    clock.pass_time(MEMORY)
+
+    assert account.failure_for(SCOPE) is not None, "it gives way"
+    assert not account.is_passing(SCOPE)
+    assert account.failure_for(OTHER) is None
+    clock.pass_time(MEMORY - 0.25)
+    assert account.failure_for(SCOPE) is not None
+    clock.pass_time(0.25)
+    assert account.failure_for(SCOPE) is None, "once, and no longer: the other may never come"
+    assert account.failure_for(OTHER) is None
+
+
+def test_a_scope_that_is_alone_gives_way_to_nobody(account: AccountState, clock: FakeClock) -> None:
+    """There is no other that could ask instead."""
+    account.note(_refused(SCOPE, "invalid_client"))
+    clock.pass_time(MEMORY - 0.25)
+    assert account.failure_for(SCOPE) is not None
+    clock.pass_time(0.25)
+
+    assert account.failure_for(SCOPE) is None
+
+
+def test_a_refusal_is_told_first_and_is_never_waited_out(account: AccountState) -> None:
+    """A pause is over in a second; a wrong password is not."""
+    account.note(TokenEndpointUnavailable("slow down", retry_after=1.0, status_code=429))
+    assert account.is_passing(SCOPE)
+    account.note(_refused(OTHER, "invalid_client"))
+
+    assert not account.is_passing(SCOPE)
+    assert isinstance(account.failure_for(SCOPE), TokenRefused)
 
 
 def test_a_failure_of_the_account_is_every_scopes_until_its_pause_is_over(clock: FakeClock) -> None:
     """The others are told without a request, each by its own name, and ask again when the pause ends."""
     account = AccountState(RenewalPolicy(refusal_memory=30), clock)
     assert account.failure_for(SCOPE) is None
-    failure = TokenRefused("refused", "Look", scope="client:9999", error="invalid_client", status_code=401)
+    failure = TokenRefused("refused", scope="client:9999", error="invalid_client", status_code=401)
     account.note(failure)
 
     clock.pass_time(29.5)
@@ -133,9 +191,9 @@ def test_a_failure_of_the_account_is_every_scopes_until_its_pause_is_over(clock:
     assert isinstance(told, TokenRefused)
     assert (told.scope, told.error, told.status_code) == ("client:1234", "invalid_client", 401)
     assert str(told) == (
-        "no access token for client:1234, not asked for because of what was answered a moment ago: refused. Look"
+        "no access token for client:1234, not asked for because of what was answered a moment ago: refused"
     )
-    assert (failure.scope, str(failure)) == ("client:9999", "refused. Look"), "its own is left as it was"
+    assert (failure.scope, str(failure)) == ("client:9999", "refused"), "its own is left as it was"
     clock.pass_time(0.5)
     assert account.failure_for(SCOPE) is None
 
@@ -143,7 +201,7 @@ def test_a_failure_of_the_account_is_every_scopes_until_its_pause_is_over(clock:
 def test_what_is_one_scopes_own_is_no_matter_of_the_account(clock: FakeClock) -> None:
     """A customer who left, or a hiccup without a word of how long, keeps no other customer from asking."""
     account = AccountState(RenewalPolicy(), clock)
-    account.note(refused("invalid_scope"))
+    account.note(TokenRefused("no", error="invalid_scope", status_code=400))
     account.note(TokenEndpointUnavailable("no"))
 
     assert account.failure_for(SCOPE) is None
@@ -155,6 +213,7 @@ def test_what_is_one_scopes_own_is_no_matter_of_the_account(clock: FakeClock) ->
         (TokenEndpointUnavailable("no", retry_after=29.0), True),
         (TokenEndpointUnavailable("no", retry_after=30.0), False),
         (TokenRefused("no", error="invalid_client", retry_after=7.0), False),
+        (TokenRefused("no", error="invalid_scope", retry_after=7.0), False),
     ],
 )
 def test_only_a_pause_that_ends_within_the_deadline_is_waited_for(
@@ -221,13 +280,14 @@ def test_answers_to_what_was_under_way_together_are_one_pause(clock: FakeClock) 
 def test_a_token_ends_the_row_of_pauses_and_not_the_pause(clock: FakeClock) -> None:
     """It was asked for before; what Daxko said to the others holds, and the next pause is a first one again."""
     account = AccountState(RenewalPolicy(first_pause=1), clock)
-    account.note(held(clock))
+    held = _held(clock)
+    account.note(held)
     assert account.failure_for(SCOPE) is None
 
     account.note(_too_many())
     clock.pass_time(1)
     account.note(_too_many())
-    account.note(held(clock))
+    account.note(held)
     assert account.pause_left() == 2
     clock.pass_time(2)
     account.note(_too_many(retry_after=3.0))
@@ -243,7 +303,7 @@ def test_a_token_ends_the_row_of_pauses_and_not_the_pause(clock: FakeClock) -> N
 def test_a_wrong_password_is_no_pause(clock: FakeClock) -> None:
     """The row begins with the first that Daxko asks for."""
     account = AccountState(RenewalPolicy(first_pause=1), clock)
-    account.note(refused("invalid_client"))
+    account.note(TokenRefused("no", error="invalid_client", status_code=401))
     assert account.pause_left() == 0
     account.note(_too_many())
 

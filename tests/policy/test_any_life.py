@@ -1,7 +1,6 @@
 """Any token, any policy and any clock: what is handed out is alive, and what is waited is finite."""
 
 import math
-import threading
 from datetime import timedelta
 
 from attrs import fields_dict, frozen
@@ -18,6 +17,7 @@ from daxko_auth import (
     TokenRequestError,
 )
 from daxko_auth.model.tokens import early_expiry_of
+from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.wire.token_response import LONGEST_LIFE, utc
 
@@ -49,7 +49,7 @@ class Reading:
         """Return seconds since some moment."""
         return self.monotonic_reads
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: Waitable, seconds: float) -> bool:
         """Not here."""
         raise NotImplementedError
 

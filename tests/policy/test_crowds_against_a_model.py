@@ -10,7 +10,7 @@ from attrs import define, evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, eventually, held_by, land_all
+from support import FakeClock, eventually, held_by, is_idle, land_all
 
 from daxko_auth import (
     AccessToken,
@@ -170,7 +170,7 @@ class Crowd(RuleBasedStateMachine):
 
     def _turn(self) -> None:
         """Let threads and loop go on until nothing more comes of it, and look at who has come back."""
-        eventually(lambda: len(self.vendor.waiting) == len(self.source._workers.busy()))
+        eventually(lambda: is_idle(self.source._workers) or self._all_wait())
         for _ in range(12):
             self.loop.run_until_complete(asyncio.sleep(0))
         for caller in [caller for caller in self.callers if caller.task.done()]:
@@ -181,6 +181,11 @@ class Crowd(RuleBasedStateMachine):
                 self._check(caller.task.result(), caller.scope)
             else:
                 assert isinstance(error, TokenRequestError)
+
+    def _all_wait(self) -> bool:
+        """Whether each thread that works has its request under way, and no thread is missing."""
+        busy, size = len(self.source._workers.busy()), self.source._workers.size
+        return 0 < busy == len(self.vendor.waiting) and (busy >= size or not len(self.source._workers))
 
     def _check(self, token: AccessToken, scope: int) -> None:
         assert token.scope.client_id == scope

@@ -171,6 +171,7 @@ def each_entry(call: Call, do: Callable[[TokenSource], None], **options: Any) ->
         source.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one in a finalizer is lost
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("call", CALLS)
 def test_an_interrupt_anywhere_leaves_a_source_that_renews(call: Call) -> None:
@@ -200,6 +201,7 @@ def test_a_signal_handler_may_ask_for_a_token_anywhere(call: Call) -> None:
         assert source.token(1234), where
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one in a finalizer is lost
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("do", ["interrupt", "close", "token"])
 def test_a_close_that_was_interrupted_can_be_repeated(do: str) -> None:

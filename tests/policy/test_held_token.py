@@ -48,3 +48,42 @@ def test_a_token_found_late_keeps_its_own_instants(clock: FakeClock, token: Acce
     assert utc(held.dead_at_wall) == token.expires_at - timedelta(seconds=60)
     assert held.stale_at_wall - clock.wall() == held.stale_at_monotonic - clock.monotonic()
     assert held.dead_at_wall - clock.wall() == held.dead_at_monotonic - clock.monotonic()
+
+
+@pytest.mark.parametrize("how", ["doubted", "rejected"])
+def test_a_token_changes_only_for_the_worse(clock: FakeClock, token: AccessToken, how: str) -> None:
+    """One that is doubted is renewed behind the callers; one that a server refused is never handed out again."""
+    held = HeldToken(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
+    assert held.is_fresh(clock)
+    if how == "doubted":
+        held.doubt()
+    else:
+        held.reject(clock.monotonic())
+
+    assert not held.is_fresh(clock)
+    assert held.is_usable(clock) is (how == "doubted")
+
+
+def test_the_first_of_several_rejections_counts(clock: FakeClock, token: AccessToken) -> None:
+    """Late 401s to a token must not make a renewal look older than the first of them."""
+    held = HeldToken(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
+    held.reject(clock.monotonic())
+    first = held.rejected_at
+    clock.pass_time(5)
+    held.reject(clock.monotonic())
+
+    assert held.rejected_at == first == clock.monotonic() - 5
+
+
+@pytest.mark.parametrize("found", [0, HOUR / 2])
+def test_a_token_knows_when_it_was_asked_for_and_shows_no_secret(
+    clock: FakeClock, token: AccessToken, found: float
+) -> None:
+    """Here, or long ago by another process: what is older than the hold is not fresh."""
+    asked_at = clock.monotonic()
+    clock.pass_time(found)
+    held = HeldToken(token, RenewalPolicy(), wall=clock.wall(), monotonic=clock.monotonic())
+
+    assert held.asked_at == asked_at
+    assert repr(held) == f"<held {token!r}>"
+    assert "a-token" not in repr(held)

@@ -21,6 +21,7 @@ from daxko_auth.model.secret import Secret
 from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.policy.account_state import AccountState
 from daxko_auth.policy.announcer import Announcer
+from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.flight import Flight, Slot, State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal
@@ -38,7 +39,7 @@ def _token(number: int, *, end: float = NOON + HOUR, life: int = HOUR) -> Access
 
 
 class _Exchange:
-    """Answers in order, each after so many seconds, and notes how long it was given."""
+    """Answers in order, each after so many seconds and the first frozen for some more; notes how long it was given."""
 
     def __init__(
         self, clock: FakeClock, *answers: AccessToken | TokenRequestError, takes: float = 0, frozen: float = 0
@@ -53,7 +54,7 @@ class _Exchange:
         """Answer."""
         assert (scope, sent_at) == (SCOPE, self._clock.wall())
         self.given.append(timeout)
-        self._clock.pass_time(self._frozen or min(self._takes, timeout))
+        self._clock.pass_time(min(self._takes, timeout) + self._frozen)
         self._frozen = 0
         return self._answers.pop(0)
 
@@ -98,15 +99,6 @@ class _Store:
         return self._turn()
 
 
-def _flight(*, held: AccessToken | None = None, past: AccessToken | None = None) -> Flight:
-    """Make a flight that begins with these tokens known."""
-    slot = Slot(KEY)
-    if past is not None:
-        slot.bury(past)
-    state = State(held and HeldToken(held, RenewalPolicy(), wall=NOON, monotonic=1_000))
-    return Flight(slot, state, lambda _: None, lambda _: None)
-
-
 def _renewal(exchange: _Exchange, clock: FakeClock, store: TokenStore | None = None, **numbers: Any) -> Renewal:
     policy = RenewalPolicy(jitter=0, **numbers)
     announce = Announcer(None, clock)
@@ -121,10 +113,24 @@ def _renewal(exchange: _Exchange, clock: FakeClock, store: TokenStore | None = N
     )
 
 
+def _flight(clock: FakeClock, *, held: AccessToken | None = None, past: AccessToken | None = None) -> Flight:
+    slot = Slot(KEY)
+    if past is not None:
+        slot.bury(past)
+    if held is not None:
+        now = {"wall": clock.wall(), "monotonic": clock.monotonic()}
+        slot.state = State(HeldToken(held, RenewalPolicy(), **now))
+    return Flight(slot, slot.state, _nothing, _nothing)
+
+
+def _nothing(flight: Flight) -> None:
+    raise AssertionError(flight)
+
+
 def test_a_store_is_asked_within_a_turn_and_told_before_it_ends(clock: FakeClock) -> None:
     """Half of the time at most is waited for the turn; whoever comes next finds the token."""
     store, new = _Store(), _token(1)
-    outcome = _renewal(_Exchange(clock, new), clock, store, deadline=30).run(_flight())
+    outcome = _renewal(_Exchange(clock, new), clock, store, deadline=30).run(_flight(clock))
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == new
@@ -137,7 +143,7 @@ def test_a_store_that_fails_is_named_in_the_log_and_costs_nothing(
 ) -> None:
     """What failed is what an operator looks for; a turn that was never entered is never left."""
     store = _Store(failing=failing)
-    outcome = _renewal(_Exchange(clock, _token(1)), clock, store).run(_flight())
+    outcome = _renewal(_Exchange(clock, _token(1)), clock, store).run(_flight(clock))
 
     assert isinstance(outcome, HeldToken)
     called = {"enter": "turn", "leave": "turn"}.get(failing, failing)
@@ -153,7 +159,7 @@ def test_a_token_of_the_past_is_dropped_from_the_store(
     """A server refused it: so that nobody else takes it, either."""
     old, new = _token(1, end=NOON + 2 * HOUR), _token(2)
     store = _Store(old, failing=failing)
-    outcome = _renewal(_Exchange(clock, new), clock, store).run(_flight(past=old))
+    outcome = _renewal(_Exchange(clock, new), clock, store).run(_flight(clock, past=old))
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == new
@@ -167,7 +173,7 @@ def test_a_token_of_the_past_is_dropped_from_the_store(
 def test_only_a_newer_token_in_the_store_spares_a_request(clock: FakeClock, later: float, taken: bool) -> None:
     """One that ends no later is no renewal of the one held."""
     held, kept, new = _token(1), _token(2, end=NOON + HOUR + later), _token(3)
-    outcome = _renewal(_Exchange(clock, new), clock, _Store(kept)).run(_flight(held=held))
+    outcome = _renewal(_Exchange(clock, new), clock, _Store(kept)).run(_flight(clock, held=held))
 
     assert isinstance(outcome, HeldToken)
     assert outcome.token == (kept if taken else new)
@@ -179,7 +185,7 @@ def test_each_attempt_gets_what_is_left_and_no_more_than_its_own_limit(clock: Fa
     exchange = _Exchange(clock, *hiccups, takes=10)
     renewal = _renewal(exchange, clock, deadline=30, attempt_timeout=10, attempts=4, first_retry_wait=0.001)
 
-    assert renewal.run(_flight()) is hiccups[2]
+    assert renewal.run(_flight(clock)) is hiccups[2]
     assert exchange.given == pytest.approx([10, 10, 6], abs=0.004)
 
 
@@ -191,7 +197,7 @@ def test_a_wait_that_ends_at_the_deadline_is_not_waited(
     monkeypatch.setattr(RenewalPolicy, "retry_wait", lambda *_: 0.0)
     hiccup = TokenEndpointUnavailable("no", retry_after=asked)
     exchange = _Exchange(clock, hiccup, _token(1))
-    outcome = _renewal(exchange, clock, deadline=20).run(_flight())
+    outcome = _renewal(exchange, clock, deadline=20).run(_flight(clock))
 
     assert isinstance(outcome, HeldToken) is bool(waits)
     assert clock.waits == waits
@@ -200,7 +206,7 @@ def test_a_wait_that_ends_at_the_deadline_is_not_waited(
 def test_a_token_that_is_dead_on_arrival_is_a_failure_that_says_so(clock: FakeClock) -> None:
     """Handed out, it would be a 401 for everybody; and the next may arrive in time."""
     exchange = _Exchange(clock, _token(1, end=NOON + 10, life=10), takes=9)
-    outcome = _renewal(exchange, clock).run(_flight())
+    outcome = _renewal(exchange, clock).run(_flight(clock))
 
     assert isinstance(outcome, TokenEndpointUnavailable)
     assert (outcome.scope, outcome.retryable) == ("client:9999", True)
@@ -212,32 +218,66 @@ def test_a_token_that_is_dead_on_arrival_is_a_failure_that_says_so(clock: FakeCl
 
 def test_what_nobody_foresaw_is_a_typed_error_with_its_scope(clock: FakeClock) -> None:
     """An empty list of answers is an IndexError of the stand-in, which callers must be told of."""
-    outcome = _renewal(_Exchange(clock), clock).run(_flight())
+    outcome = _renewal(_Exchange(clock), clock).run(_flight(clock))
 
     assert isinstance(outcome, TokenRequestError)
     assert outcome.scope == "client:9999"
     assert "(IndexError). Please report this" in str(outcome)
 
 
-@pytest.mark.parametrize("answer", ["late", "dead"])
-def test_the_time_in_which_a_process_was_frozen_counts_for_nothing(clock: FakeClock, answer: str) -> None:
-    """A closed lid, or a suspended container: when it wakes, the attempt is over, and Daxko never had a chance."""
-    first = TokenEndpointUnavailable("no answer in time") if answer == "late" else _token(1, end=NOON + 40, life=40)
-    exchange = _Exchange(clock, first, _token(2, end=NOON + 2 * HOUR), frozen=3600)
-    outcome = _renewal(exchange, clock, deadline=30, attempts=1, first_retry_wait=0.001).run(_flight())
+@pytest.mark.parametrize(
+    "first", [TokenEndpointUnavailable("timed out"), _token(1)], ids=["a timeout", "a token that died meanwhile"]
+)
+def test_a_process_that_was_frozen_has_lost_no_attempt(
+    clock: FakeClock, first: AccessToken | TokenRequestError
+) -> None:
+    """A lid was closed while the answer was under way: that time is nobody's fault, and one attempt is still left."""
+    exchange = _Exchange(clock, first, _token(2, end=NOON + 3 * HOUR), frozen=HOUR)
+    outcome = _renewal(exchange, clock, deadline=30, attempt_timeout=10, attempts=1).run(_flight(clock))
 
     assert isinstance(outcome, HeldToken)
-    assert outcome.token == _token(2)
-    assert len(exchange.given) == 2
+    assert outcome.token == _token(2, end=NOON + 3 * HOUR)
+    assert exchange.given == [10, 10]
 
 
-def test_after_the_end_nothing_is_sent(clock: FakeClock) -> None:
-    """A customer who stood in the queue when the source was closed."""
-    exchange = _Exchange(clock, _token(1))
-    renewal, flight = _renewal(exchange, clock), _flight()
+def test_nothing_is_sent_for_a_source_that_is_closed(clock: FakeClock) -> None:
+    """Whoever closes it waits for what is sent, and only for that."""
+    exchange, flight = _Exchange(clock), _flight(clock)
+    renewal = _renewal(exchange, clock)
     renewal.closing.set(True)
     outcome = renewal.run(flight)
 
     assert isinstance(outcome, TokenRequestError)
-    assert "is closed" in str(outcome)
+    assert "its TokenSource is closed" in str(outcome)
     assert (exchange.given, flight.is_sent) == ([], False)
+
+
+def test_a_request_under_way_is_known(clock: FakeClock) -> None:
+    """A source that is closed meanwhile gives its token a second to reach the store."""
+    flight = _flight(clock)
+    assert not flight.is_sent
+    _renewal(_Exchange(clock, _token(1)), clock).run(flight)
+
+    assert flight.is_sent
+
+
+def test_a_pause_that_another_scope_was_told_of_meanwhile_is_waited_for(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rate limits are per account: whoever wakes up from a wait looks whether Daxko has asked for another."""
+    monkeypatch.setattr(RenewalPolicy, "retry_wait", lambda *_: 1.0)
+    exchange = _Exchange(clock, TokenEndpointUnavailable("no"), _token(1))
+    renewal = _renewal(exchange, clock)
+    wait = clock.wait
+
+    def told_meanwhile(event: Waitable, seconds: float) -> bool:
+        is_set = wait(event, seconds)
+        if len(clock.waits) == 1:
+            renewal.account.note(TokenEndpointUnavailable("slow down", scope="client:1234", retry_after=7.0))
+        return is_set
+
+    monkeypatch.setattr(clock, "wait", told_meanwhile)
+
+    assert isinstance(renewal.run(_flight(clock)), HeldToken)
+    assert clock.waits == [1, 8]
+    assert len(exchange.given) == 2

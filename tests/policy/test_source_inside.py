@@ -22,6 +22,7 @@ def test_a_fresh_token_is_handed_out_without_a_look_at_anything_else(
 ) -> None:
     """Nearly every call comes to this, in every thread at once."""
     token = ask(source, scope)
+    land_all(source)
     monkeypatch.setattr(source, "_find", None)
     monkeypatch.setattr(source, "_slot_of", None)
     assert ask(source, scope) is token

@@ -1,215 +1,369 @@
-"""Threads for jobs: few, and none lost."""
+"""Threads that jobs run on: never more than were allowed, and none that is lost."""
 
 import _thread
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from support import eventually
+from support import eventually, is_idle
 
-from daxko_auth.model import threads
-from daxko_auth.policy.workers import Workers
+from daxko_auth.policy.workers import Job, Workers
 
-Job = Callable[[], None]
+_start = _thread.start_new_thread
+
+
+class _Held:
+    """A job that goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self._let_go = threading.Event()
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    def __call__(self) -> None:
+        """Wait."""
+        self.began.set()
+        self._let_go.wait()
+        self.ended.set()
+
+    def let_go(self) -> None:
+        """End it."""
+        self._let_go.set()
+
+
+def _no_thread(*_: object) -> NoReturn:
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+def _idle(workers: Workers[Job]) -> None:
+    eventually(lambda: is_idle(workers))
+
+
+@contextmanager
+def _held(workers: Workers[Job], number: int) -> Iterator[list[_Held]]:
+    """Submit so many jobs that go on until the end of this context."""
+    jobs = [_Held() for _ in range(number)]
+    try:
+        for job in jobs:
+            assert workers.submit(job)
+        yield jobs
+    finally:
+        for job in jobs:
+            job.let_go()
+        eventually(lambda: all(job.ended.is_set() for job in jobs))
+        _idle(workers)
 
 
 @pytest.fixture
 def workers() -> Workers[Job]:
     """Give two places."""
-    return Workers("daxko-auth test", 2)
+    return Workers("a worker", 2)
 
 
-@pytest.fixture
-def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no thread start."""
-
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threads._thread, "start_new_thread", refuse)
-
-
-def test_no_more_work_at_once_than_there_are_places(workers: Workers[Job]) -> None:
-    """One place is what keeps a wrong password from being sent once for each scope."""
-    go_on, at_work = threading.Event(), threading.Semaphore(0)
-
-    def job() -> None:
-        at_work.release()
-        go_on.wait()
-
-    for _ in range(6):
-        assert workers.submit(job)
-    at_work.acquire()
-    at_work.acquire()
-    assert (len(workers.busy()), len(workers)) == (2, 4)
-    workers.size = 3
-    assert workers.start()
-    at_work.acquire()
-    assert (len(workers.busy()), len(workers)) == (3, 3)
-    go_on.set()
-    eventually(lambda: not workers.busy() and not len(workers))
+def test_no_more_threads_than_places(workers: Workers[Job]) -> None:
+    """Five hundred scopes that turn stale together must not be five hundred requests."""
+    with _held(workers, 5) as jobs:
+        eventually(lambda: sum(job.began.is_set() for job in jobs) == 2)
+        assert len(workers) == 3
+        assert {job for _, job in workers.busy()} == set(jobs[:2])
+        assert sum(thread.name == "a worker" for thread in threading.enumerate()) == 2
+        jobs[1].let_go()
+        jobs[2].began.wait()
+        assert not jobs[3].began.is_set(), "the first place is still taken"
+        assert len(workers) == 2
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1)])
-def test_a_job_that_raises_takes_no_place_with_it(
-    workers: Workers[Job], error: BaseException, caplog: pytest.LogCaptureFixture
+def test_more_places_are_used_once_there_are_any() -> None:
+    """An account that was accepted may ask for sixteen scopes at once."""
+    workers: Workers[Job] = Workers("a worker")
+    with _held(workers, 3) as jobs:
+        jobs[0].began.wait()
+        workers.size = 3
+        workers.start()
+        workers.start()
+        eventually(lambda: all(job.began.is_set() for job in jobs))
+
+
+def test_fewer_places_end_no_job_and_begin_no_other() -> None:
+    """An account that is refused asks for one scope at a time again; what is under way goes on."""
+    workers: Workers[Job] = Workers("a worker", 3)
+    with _held(workers, 3) as jobs:
+        eventually(lambda: all(job.began.is_set() for job in jobs))
+        workers.size = 1
+        assert {job for _, job in workers.busy()} == set(jobs)
+        assert workers.start(), "somebody works"
+
+
+def test_threads_end_when_nothing_is_left_and_begin_again(workers: Workers[Job]) -> None:
+    """A program that asks twice a day has no thread in between."""
+    seen: list[str] = []
+    for number in range(3):
+        assert workers.submit(lambda: seen.append(threading.current_thread().name))
+        eventually(lambda wanted=number + 1: len(seen) == wanted)  # type: ignore[misc]
+        eventually(lambda: all(thread.name != "a worker" for thread in threading.enumerate()))
+
+    assert seen == ["a worker"] * 3
+
+
+@pytest.mark.parametrize("raised", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_job_that_raises_keeps_its_place_usable(
+    workers: Workers[Job], caplog: pytest.LogCaptureFixture, raised: type[BaseException]
 ) -> None:
-    """A log handler that raises must not end the renewals of a program."""
-    done = threading.Event()
+    """A log handler of the program raises whatever it likes; the renewals after it have their threads."""
 
-    def fail() -> None:
-        raise error
+    def fail() -> NoReturn:
+        raise raised
 
-    for _ in range(4):
-        workers.submit(fail)
-    workers.submit(done.set)
-    done.wait()
-    eventually(lambda: not workers.busy())
-    said = f"a job of 'daxko-auth test' failed unexpectedly ({type(error).__name__}). Please report this"
-    assert [record.getMessage() for record in caplog.records if record.name == "daxko_auth"] == [said] * 4
+    after = threading.Event()
+    workers.size = 1
+    assert workers.submit(fail)
+    assert workers.submit(after.set)
+    after.wait()
+    _idle(workers)
+
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.WARNING, f"a job of 'a worker' failed unexpectedly ({raised.__name__}). Please report this")
+    ]
 
 
-@pytest.mark.usefixtures("no_threads")
-def test_without_a_thread_a_job_is_refused_and_forgotten(workers: Workers[Job]) -> None:
-    """One that stayed behind would run at some later time, for nobody."""
-    assert workers.submit(lambda: None) is False
+def test_a_place_that_is_given_up_is_free_for_others() -> None:
+    """A store that hangs, or a network drive, costs a thread, and not every renewal after it."""
+    workers: Workers[Job] = Workers("a worker")
+    with _held(workers, 1) as (stuck,):
+        stuck.began.wait()
+        after = threading.Event()
+        workers.submit(after.set)
+        assert not after.is_set()
+        assert workers.abandon(workers.busy()) == [stuck]
+        assert workers.start()
+        after.wait()
+        eventually(lambda: not len(workers))
+        assert not workers.is_current_thread()
+
+
+def test_whoever_was_given_up_takes_no_other_job() -> None:
+    """Its place is another's by now; two of them would be one more than were allowed."""
+    workers: Workers[Job] = Workers("a worker")
+    stuck, second, third = _Held(), _Held(), _Held()
+    workers.submit(stuck)
+    stuck.began.wait()
+    workers.abandon(workers.busy())
+    workers.submit(second)
+    second.began.wait()
+    workers.submit(third)
+    stuck.let_go()
+    eventually(lambda: sum(thread.name == "a worker" for thread in threading.enumerate()) == 1)
+
+    assert not third.began.is_set()
+    assert workers.abandon([]) == []
+    second.let_go()
+    third.began.wait()
+    third.let_go()
+    _idle(workers)
+
+
+def test_only_who_is_still_at_the_same_job_is_given_up() -> None:
+    """A wait that was in vain looks at who worked on what when it began; a worker that has gone on is not stuck."""
+    workers: Workers[Job] = Workers("a worker")
+    with _held(workers, 2) as (first, second):
+        first.began.wait()
+        before = workers.busy()
+        first.let_go()
+        second.began.wait()
+
+        assert workers.abandon(before) == []
+        assert [job for _, job in workers.busy()] == [second]
+
+
+def test_whoever_finds_no_thread_is_told_and_the_job_is_forgotten(
+    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a limit of the system, or while Python shuts down: the caller does it itself, and it is not done twice."""
+    monkeypatch.setattr(_thread, "start_new_thread", _no_thread)
+    done: list[int] = []
+    assert not workers.submit(lambda: done.append(1))
+    assert len(workers) == 0
+
+    monkeypatch.undo()
+    after = threading.Event()
+    assert workers.submit(after.set)
+    after.wait()
+    _idle(workers)
+    assert done == []
+
+
+def test_a_job_waits_for_whoever_works_where_no_more_threads_can_be_had(
+    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread is slower than two, and gets there as well."""
+    with _held(workers, 1) as (first,):
+        first.began.wait()
+        monkeypatch.setattr(_thread, "start_new_thread", _no_thread)
+        after = threading.Event()
+        assert workers.submit(after.set)
+        first.let_go()
+        after.wait()
+
+
+@pytest.mark.parametrize("taken_by", ["somebody", "somebody who takes the next one as well"])
+def test_a_job_that_somebody_has_taken_meanwhile_is_not_given_back(
+    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch, taken_by: str
+) -> None:
+    """No thread could be had, and one that was about to end has seen the job after all: it is done once."""
+    done: list[int] = []
+
+    def take(*_: object) -> NoReturn:
+        workers._jobs.popleft().job()
+        _no_thread()
+
+    monkeypatch.setattr(_thread, "start_new_thread", take)
+    if taken_by != "somebody":
+        # `deque.remove` says so where the deque changes under it.
+        class Changing(type(workers._jobs)):  # type: ignore[misc]
+            def remove(self, _: object) -> NoReturn:
+                """Find another deque than a moment ago."""
+                msg = "deque mutated during remove()."
+                raise IndexError(msg)
+
+        workers._jobs = Changing()
+
+    assert workers.submit(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_two_starters_of_one_place_make_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both find the place free and start a thread: one of the two goes home, and no job is done by it."""
+    started: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+    meanwhile: list[bool] = []
+    workers: Workers[Job] = Workers("a worker")
+    first, second = _Held(), _Held()
+
+    def start(run: Callable[..., object], arguments: tuple[Any, ...]) -> int:
+        started.append((run, arguments))
+        if len(started) == 1:
+            # A signal handler comes between the look at the place and the thread that takes it.
+            meanwhile.append(workers.submit(second))
+        return 0
+
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    assert workers.submit(first)
+    assert meanwhile == [True]
+    assert len(started) == 2
+    monkeypatch.undo()
+    for run, arguments in started:
+        _start(run, arguments)
+    first.began.wait()
+    eventually(lambda: sum(thread.name == "a worker" for thread in threading.enumerate()) == 1)
+
+    assert not second.began.is_set(), "one place, one job"
+    first.let_go()
+    second.began.wait()
+    second.let_go()
+    _idle(workers)
+
+
+def test_a_job_runs_in_the_context_of_whoever_submitted_it(workers: Workers[Job]) -> None:
+    """Traces and log fields of the call show at its token request, and nothing of it stays in the thread."""
+    request: ContextVar[str] = ContextVar("request", default="none")
+    seen: list[str] = []
+
+    def note() -> None:
+        seen.append(request.get())
+        request.set("left behind")
+
+    workers.size = 1
+    with _held(workers, 1):
+        for name in ("first", "second"):
+            request.set(name)
+            workers.submit(note)
+        request.set("later")
+    eventually(lambda: len(seen) == 2)
+
+    assert seen == ["first", "second"]
+    assert request.get() == "later"
+
+
+def test_a_worker_knows_its_own_threads(workers: Workers[Job]) -> None:
+    """A job that asks for a token must not wait for its own end."""
+    others: Workers[Job] = Workers("another worker")
+    seen: list[tuple[bool, bool]] = []
+    workers.submit(lambda: seen.append((workers.is_current_thread(), others.is_current_thread())))
+    eventually(lambda: len(seen) == 1)
+
+    assert seen == [(True, False)]
+    assert not workers.is_current_thread()
+
+
+def test_the_oldest_job_can_be_dropped(workers: Workers[Job]) -> None:
+    """A queue that nobody empties must not fill the memory."""
+    done: list[int] = []
+    workers.size = 1
+    with _held(workers, 1) as (first,):
+        first.began.wait()
+        for number in range(3):
+            workers.submit(lambda number=number: done.append(number))  # type: ignore[misc]
+        workers.drop_oldest()
+        assert len(workers) == 2
+    eventually(lambda: len(done) == 2)
+    assert done == [1, 2]
+
+    workers.drop_oldest()
     assert len(workers) == 0
 
 
-def test_where_no_further_thread_is_to_be_had_the_others_go_on(
-    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One thread is enough to get everything done."""
-    hold, done = threading.Event(), threading.Event()
-    workers.submit(lambda: hold.wait() and None)
-    eventually(lambda: bool(workers.busy()))
+def test_a_job_that_comes_while_a_thread_ends_is_not_left_waiting() -> None:
+    """The thread has looked, found nothing, and not left yet: whoever came then has seen it at work."""
+    workers: Workers[Job] = Workers("a worker")
+    late: list[int] = []
 
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
+    class Jobs(type(workers._jobs)):  # type: ignore[misc]
+        def popleft(self) -> Any:
+            """Bring another job just after the queue was found empty."""
+            try:
+                return super().popleft()
+            except IndexError:
+                if not late:
+                    late.append(0)
+                    assert workers.submit(lambda: late.append(1))
+                raise
 
-    with monkeypatch.context() as patched:
-        patched.setattr(threads._thread, "start_new_thread", refuse)
-        assert workers.submit(done.set)
-    hold.set()
-    done.wait()
+    workers._jobs = Jobs()
+    workers.submit(lambda: None)
 
-
-def test_a_job_that_somebody_takes_meanwhile_is_not_refused(
-    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Or else it would be done twice."""
-
-    def take() -> bool:
-        workers.drop_oldest()
-        return False
-
-    monkeypatch.setattr(workers, "start", take)
-    assert workers.submit(lambda: None)
-    workers.drop_oldest()
+    eventually(lambda: late == [0, 1])
+    _idle(workers)
 
 
-def test_a_stuck_job_gives_up_its_place(workers: Workers[Job]) -> None:
-    """A store that hangs must not stop the renewals of all customers; and its thread is not used again."""
-    workers.size = 1
-    stuck, go_on, done = threading.Event(), threading.Event(), threading.Event()
+def test_a_crowd_of_submitters_gets_every_job_done_once(workers: Workers[Job]) -> None:
+    """However they come between each other."""
+    done: list[int] = []
+    running: list[None] = []
+    most: list[int] = []
 
-    def hang() -> None:
-        stuck.set()
-        go_on.wait()
+    def job(number: int) -> None:
+        running.append(None)
+        most.append(len(running))
+        done.append(number)
+        running.pop()
 
-    workers.submit(hang)
-    stuck.wait()
-    workers.submit(done.set)
-    busy = workers.busy()
-    assert workers.abandon(busy) == [hang]
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(2_000):
+            pool.submit(workers.submit, lambda number=number: job(number))  # type: ignore[misc]
+    eventually(lambda: len(done) >= 2_000)
+    _idle(workers)
+
+    assert sorted(done) == list(range(2_000))
+    assert max(most) <= 2
+
+
+def test_where_nothing_waits_no_thread_is_started(workers: Workers[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sees to a job that somebody has just taken need not do it himself."""
+    monkeypatch.setattr(_thread, "start_new_thread", _no_thread)
+
     assert workers.start()
-    done.wait()
-    go_on.set()
-    eventually(lambda: busy[0][0].job is None)
-    assert workers.abandon(busy) == []
-
-
-def test_two_who_start_one_place_make_one_worker(workers: Workers[Job]) -> None:
-    """An interrupt may come after the start and before it is noted; whoever comes next starts another thread."""
-    workers.size = 1
-    go_on, at_work = threading.Event(), threading.Semaphore(0)
-
-    def job() -> None:
-        at_work.release()
-        go_on.wait()
-
-    workers.submit(job)
-    at_work.acquire()
-    place = workers._at(0)
-    place.is_started = False
-    workers.submit(job)
-    assert place.is_started
-    eventually(lambda: sum(thread.name == "daxko-auth test" for thread in threading.enumerate()) == 1)
-    assert (len(workers.busy()), len(workers)) == (1, 1)
-    go_on.set()
-    eventually(lambda: not len(workers))
-
-
-def test_a_job_that_comes_as_its_worker_leaves_is_not_left_behind(
-    workers: Workers[Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever brings it sees somebody at work, who has looked already."""
-    done = threading.Event()
-    place = workers._at(0)
-
-    class Leaving(dict[str, Any]):
-        def setdefault(self, key: str, value: Any = None) -> Any:
-            # Seen as at work: no thread is started.
-            monkeypatch.setattr(workers, "start", lambda: True)
-            workers.submit(done.set)
-            return super().setdefault(key, value)
-
-    place.next = Leaving()
-    workers._work(0, place)
-    assert done.is_set()
-
-
-def test_a_job_runs_in_the_context_of_who_submits_it(workers: Workers[Job]) -> None:
-    """Tracing goes by it."""
-    variable: ContextVar[str] = ContextVar("variable", default="none")
-    found: list[str] = []
-    done = threading.Event()
-    variable.set("mine")
-
-    def job() -> None:
-        found.append(variable.get())
-        done.set()
-
-    workers.submit(job)
-    done.wait()
-    assert found == ["mine"]
-
-
-def test_a_job_knows_that_it_is_one(workers: Workers[Job]) -> None:
-    """It must not wait for another that stands behind it."""
-    found: list[bool] = []
-    done = threading.Event()
-
-    def job() -> None:
-        found.append(workers.is_current_thread())
-        done.set()
-
-    workers.submit(job)
-    done.wait()
-    assert (found, workers.is_current_thread()) == ([True], False)
-
-
-def test_a_thread_that_threading_cannot_start_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has begun already, and may be the last that is to be had."""
-
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    # No Event: its thread would have to be one that `threading` knows.
-    done = _thread.allocate_lock()
-    done.acquire()
-    threads.start_thread(done.release, "daxko-auth test")
-    assert done.acquire()
