@@ -14,6 +14,7 @@ import httpx
 from daxko_auth import AccessToken, TokenSource
 from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.flight import Flight
+from daxko_auth.policy.workers import Workers
 
 NOON = 1_800_000_000.0
 """Where the tests' wall clock starts: some day in 2027."""
@@ -68,8 +69,12 @@ async def aeventually(condition: Callable[[], bool]) -> None:
 
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    while source._workers.busy() or len(source._workers):
-        time.sleep(0.0005)
+    eventually(lambda: _is_idle(source._workers))
+
+
+def kept_house(source: TokenSource) -> None:
+    """Wait until the store was told of all that was rejected so far."""
+    eventually(lambda: _is_idle(source._housekeeping))
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
@@ -87,9 +92,12 @@ def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
     land_all(source)
-    workers = source._announce._workers
-    while workers.busy() or len(workers):
-        time.sleep(0.0005)
+    eventually(lambda: _is_idle(source._announce._workers))
+
+
+def _is_idle(workers: Workers[Any]) -> bool:
+    # In this order: a thread takes a job from the queue only after it has said that it works.
+    return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
 
 
 def in_child(check: Callable[[], bool]) -> bool:

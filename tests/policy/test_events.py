@@ -4,13 +4,12 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
 import pytest
-from support import Ask, FakeClock, land_all
+from support import Ask, FakeClock, in_child, land_all, told_all
 
 from daxko_auth import (
     AccessToken,
@@ -19,6 +18,7 @@ from daxko_auth import (
     DaxkoAuth,
     MemoryStore,
     TokenRefused,
+    TokenRequestError,
     TokenSource,
     events,
 )
@@ -47,7 +47,7 @@ def test_a_first_token_is_told_as_joined_requested_and_renewed(
     source, told = listened
     sent_at = clock.wall()
     token = ask(source, 9999)
-    land_all(source)
+    told_all(source)
 
     assert sorted(told, key=repr) == sorted(
         [
@@ -59,6 +59,7 @@ def test_a_first_token_is_told_as_joined_requested_and_renewed(
     )
     told.clear()
     assert ask(source, 9999) == token
+    told_all(source)
     assert told == [], "a token at hand is nothing to tell of"
 
 
@@ -69,7 +70,7 @@ def test_each_attempt_is_told_with_its_number_and_its_error(
     source, told = listened
     sandbox.fail_next(2, "status", status=503)
     source.token(9999)
-    land_all(source)
+    told_all(source)
 
     requested = [event for event in told if isinstance(event, events.TokenRequested)]
     assert [(each.attempt, each.error and each.error.status_code) for each in requested] == [
@@ -85,12 +86,12 @@ def test_a_stale_token_and_a_failure_behind_the_callers_are_told(
     """Six hours before the token ends, this is the only sign of it."""
     source, told = listened
     token = ask(source, 9999)
-    land_all(source)
+    told_all(source)
     told.clear()
     clock.pass_time(DAY * 0.76)
     sandbox.fail_next(1, "status", status=400, error="invalid_client")
     assert ask(source, 9999) == token
-    land_all(source)
+    told_all(source)
 
     assert events.StaleTokenServed(SCOPE, token.fingerprint) in told
     (failed,) = (event for event in told if isinstance(event, events.RenewalFailed))
@@ -105,7 +106,7 @@ def test_a_failure_that_callers_get_is_told_as_noticed(
     sandbox.fail_next(1, "status", status=400, error="invalid_client")
     with pytest.raises(TokenRefused):
         ask(source, 9999)
-    land_all(source)
+    told_all(source)
 
     assert [event.unnoticed for event in told if isinstance(event, events.RenewalFailed)] == [False]
 
@@ -118,6 +119,7 @@ def test_a_401_and_its_replay_are_told(sandbox: Sandbox, listened: tuple[TokenSo
     with httpx.Client(base_url=sandbox.base_url, auth=DaxkoAuth(source, 9999)) as http:
         assert http.get("/v3/x").status_code == 200
     second = source.token(9999)
+    told_all(source)
 
     rejected = told.index(events.TokenRejected(SCOPE, first.fingerprint))
     assert told.index(events.RenewalJoined(SCOPE), rejected), "the call waits for the renewal that it began"
@@ -133,6 +135,7 @@ def test_a_token_that_is_rejected_by_hand_or_without_a_replay_is_told(
     source.reject(first)
     second = source.token(9999)
     source.refused_without_replay(second)
+    told_all(source)
 
     rejected = [event for event in told if isinstance(event, events.TokenRejected)]
     assert rejected == [events.TokenRejected(SCOPE, token.fingerprint) for token in (first, second)]
@@ -144,6 +147,7 @@ def test_a_replay_that_is_refused_is_told(listened: tuple[TokenSource, list[Even
     token = source.token(9999)
     source.replacement_refused(token)
     source.replacement_refused(token)
+    told_all(source)
 
     assert told.count(events.ReplacementRefused(SCOPE, token.fingerprint)) == 2
 
@@ -162,6 +166,7 @@ def test_a_store_that_fails_is_told_by_step_and_kind(
         credentials, sandbox.base_url, on_event=told.append, store=_StoreThatIsDown(), clock=clock
     ) as source:
         source.token(9999)
+        told_all(source)
 
     assert [event for event in told if isinstance(event, events.StoreFailed)] == [
         events.StoreFailed(SCOPE, "read", "OSError")
@@ -186,7 +191,7 @@ def test_a_callback_that_fails_harms_nobody(
         first = ask(source, 9999)
         source.reject(first)
         assert ask(source, 9999) != first
-        land_all(source)
+        told_all(source)
 
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warned) == 1
@@ -196,17 +201,106 @@ def test_a_callback_that_fails_harms_nobody(
     )
 
 
-def test_a_signal_in_the_middle_of_a_callback_is_not_swallowed(clock: FakeClock) -> None:
-    """Ctrl-C comes as an exception, in whatever the main thread is doing."""
+def no_thread(*_: object) -> None:
+    """Stand in for a system that has no more of them."""
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+def test_without_a_thread_an_event_is_told_where_it_happens_and_ctrl_c_is_not_swallowed(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Python shuts down there may be none. In the main thread, Ctrl-C comes in whatever that is doing."""
 
     def interrupted(event: Event) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("daxko_auth.model.threads._thread.start_new_thread", no_thread)
     announce = Announcer(interrupted, clock)
-    with pytest.raises(KeyboardInterrupt):
-        announce(events.RenewalJoined(SCOPE))
-    with pytest.raises(KeyboardInterrupt):
-        announce(events.RenewalJoined(SCOPE))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            announce(events.RenewalJoined(SCOPE))
+
+
+def test_a_callback_that_blocks_holds_up_no_caller(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """A log shipper or a metrics server that does not answer is somebody else's outage."""
+    told: list[Event] = []
+    go_on = threading.Event()
+
+    def blocked(event: Event) -> None:
+        go_on.wait()
+        told.append(event)
+
+    with ExitStack() as last:
+        source = last.enter_context(TokenSource(credentials, sandbox.base_url, on_event=blocked, clock=clock))
+        last.callback(go_on.set)
+        first = ask(source, 9999)
+        assert ask(source, 1234)
+        source.reject(first)
+        assert ask(source, 9999) != first
+        assert told == []
+        go_on.set()
+        told_all(source)
+
+    assert [type(event) for event in told].count(events.TokenRenewed) == 3, "it is told late, and nothing is lost"
+
+
+def test_a_source_that_is_closed_tells_what_happened_before(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """The last events of a program that runs each minute are all that it has."""
+    told: list[Event] = []
+    with TokenSource(credentials, sandbox.base_url, on_event=told.append) as source:
+        token = source.token(9999)
+        land_all(source)
+
+    assert events.TokenRenewed(SCOPE, token.fingerprint, token.expires_at) in told
+    before = len(told)
+    source._announce(events.RenewalJoined(SCOPE))
+    assert len(told) == before, "what happens after the end is told to nobody"
+
+
+def test_a_callback_may_close_its_source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> None:
+    """It must not wait for its own end."""
+    closed = threading.Event()
+
+    def close(event: Event) -> None:
+        source.close()
+        closed.set()
+
+    source = TokenSource(credentials, sandbox.base_url, on_event=close, clock=clock)
+    with suppress(TokenRequestError):
+        source.token(9999)
+    closed.wait()
+    told_all(source)
+
+
+def test_events_that_nobody_takes_are_dropped_oldest_first_and_it_is_said(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback that hangs must not fill the memory; and whoever counts has to know what is missing."""
+    monkeypatch.setattr("daxko_auth.policy.announcer.LONGEST_QUEUE", 3)
+    told: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(event: Event) -> None:
+        inside.set()
+        go_on.wait()
+        told.append(event.scope.wire)
+
+    announce = Announcer(slow, clock)
+    announce(events.RenewalJoined(ClientScope(1)))
+    inside.wait()
+    for number in range(2, 7):
+        announce(events.RenewalJoined(ClientScope(number)))
+    end = announce.end()
+    go_on.set()
+    end.wait()
+
+    assert told == ["client:1", "client:4", "client:5", "client:6"]
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "on_event is too slow: 2 events were dropped; keep it short"
+    ]
 
 
 def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredentials, ask: Ask) -> None:
@@ -221,7 +315,7 @@ def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredent
 
     with TokenSource(credentials, sandbox.base_url, on_event=curious) as source:
         token = ask(source, 9999)
-        land_all(source)
+        told_all(source)
 
     assert token.scope == SCOPE
     assert {each.scope for each in asked} == {ClientScope(1234)}
@@ -229,29 +323,52 @@ def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredent
     assert [event for event in told if isinstance(event, events.RenewalJoined)] == [events.RenewalJoined(SCOPE)]
 
 
-def test_events_of_other_threads_are_told_meanwhile(clock: FakeClock) -> None:
-    """That one callback is at work is nothing to the threads that are not in it."""
+def test_events_are_told_one_after_another_and_in_order(clock: FakeClock) -> None:
+    """Most callbacks are not made for two threads at once; and what came first is told first."""
     told: list[str] = []
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(event: Event) -> None:
+        inside.set()
+        go_on.wait()
         told.append(type(event).__name__)
-        if isinstance(event, events.RenewalJoined):
-            inside.set()
-            go_on.wait()
 
     announce = Announcer(slow, clock)
-    # Let go before its thread is waited for, whatever happens.
-    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
-        last.callback(go_on.set)
-        first = pool.submit(announce, events.RenewalJoined(SCOPE))
-        inside.wait()
-        announce(events.StaleTokenServed(SCOPE, "0123abcd"))
-        assert not first.done()
-        go_on.set()
-        first.result()
+    announce(events.RenewalJoined(SCOPE))
+    inside.wait()
+    announce(events.StaleTokenServed(SCOPE, "0123abcd"))
+    end = announce.end()
+    assert told == []
+    go_on.set()
+    end.wait()
 
     assert told == ["RenewalJoined", "StaleTokenServed"]
+
+
+def test_a_child_process_tells_its_own_events_and_none_of_its_parents(clock: FakeClock) -> None:
+    """Two lines for one request would be one too many; and the thread that told does not exist in the child."""
+    told: list[Event] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(event: Event) -> None:
+        inside.set()
+        go_on.wait()
+        told.append(event)
+
+    announce = Announcer(slow, clock)
+    announce(events.RenewalJoined(SCOPE))
+    inside.wait()
+
+    def child() -> bool:
+        announce.after_fork_in_child()
+        go_on.set()
+        announce(events.StaleTokenServed(SCOPE, "0123abcd"))
+        return announce.end().wait() and told == [events.StaleTokenServed(SCOPE, "0123abcd")]
+
+    assert in_child(child)
+    go_on.set()
+    announce.end().wait()
+    assert told == [events.RenewalJoined(SCOPE)]
 
 
 def test_every_kind_of_event_is_public_and_names_its_scope() -> None:
