@@ -14,6 +14,7 @@ import httpx
 from daxko_auth import AccessToken, TokenSource
 from daxko_auth.policy.clock import Waitable
 from daxko_auth.policy.flight import Flight
+from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.workers import Workers
 
 NOON = 1_800_000_000.0
@@ -89,6 +90,12 @@ def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
     return slot.current(source._process).next.get(source._process) if slot else None
 
 
+def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
+    """Return the token of `scope` that is held, usable or not."""
+    slot = source._slots.table.young.get(scope)
+    return slot.current(source._process).held if slot else None
+
+
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
     land_all(source)
@@ -98,6 +105,16 @@ def told_all(source: TokenSource) -> None:
 def _is_idle(workers: Workers[Any]) -> bool:
     # In this order: a thread takes a job from the queue only after it has said that it works.
     return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
+
+
+def no_thread(*_: object) -> None:
+    """Stand in for `_thread.start_new_thread` where a system has no more threads, or Python shuts down."""
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+START_THREAD = "daxko_auth.model.threads._thread.start_new_thread"
+"""Where the library starts its threads, for `monkeypatch.setattr(START_THREAD, no_thread)`."""
 
 
 def in_child(check: Callable[[], bool]) -> bool:

@@ -27,6 +27,7 @@ from daxko_auth import (
 )
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.vendor import BearerKind
+from daxko_auth.policy.flight import State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
 from daxko_auth.sandbox import Sandbox
@@ -51,8 +52,8 @@ def full_store() -> MemoryStore:
 def full_source() -> TokenSource:
     """Make a source with something in it."""
     source = TokenSource(CREDENTIALS, URL, store=full_store())
-    held = HeldToken.of(TOKEN, RenewalPolicy(), wall=END.timestamp(), monotonic=0)
-    source._slot_of(9999).held = held
+    held = HeldToken(TOKEN, RenewalPolicy(), wall=END.timestamp(), monotonic=0)
+    source._slot_of(9999).state = State(held)
     return source
 
 
@@ -66,7 +67,7 @@ HOLDERS: dict[str, Callable[[], object]] = {
     "FileStore's insides": lambda: vars(FileStore()),
     "RedisStore": lambda: RedisStore(REDIS_URL),
     "RedisStore's insides": lambda: vars(RedisStore(REDIS_URL)),
-    "HeldToken": lambda: full_source()._slots[9999].held,
+    "HeldToken": lambda: full_source()._slot_of(9999).state.held,
     "TokenSource": full_source,
     "TokenSource's insides": lambda: vars(full_source()),
     "DaxkoAuth": lambda: DaxkoAuth(full_source(), 9999),

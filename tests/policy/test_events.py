@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import Ask, FakeClock, in_child, land_all, told_all
+from support import START_THREAD, Ask, FakeClock, in_child, land_all, no_thread, told_all
 
 from daxko_auth import (
     AccessToken,
@@ -201,12 +201,6 @@ def test_a_callback_that_fails_harms_nobody(
     )
 
 
-def no_thread(*_: object) -> None:
-    """Stand in for a system that has no more of them."""
-    msg = "can't start new thread"
-    raise RuntimeError(msg)
-
-
 def test_without_a_thread_an_event_is_told_where_it_happens_and_ctrl_c_is_not_swallowed(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +209,7 @@ def test_without_a_thread_an_event_is_told_where_it_happens_and_ctrl_c_is_not_sw
     def interrupted(event: Event) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daxko_auth.model.threads._thread.start_new_thread", no_thread)
+    monkeypatch.setattr(START_THREAD, no_thread)
     announce = Announcer(interrupted, clock)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import anyio
 import httpx
 import pytest
-from support import NOON, Ask, Call, FakeClock, land_all
+from support import NOON, Ask, Call, FakeClock, held_by, land_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -218,7 +218,7 @@ def test_an_answer_that_was_long_under_way_is_held_for_less(
     asked_at = clock.monotonic()
     with Slow() as transport, TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source:
         source.token(9999)
-        held = source._slots[9999].held
+        held = held_by(source)
 
     assert held is not None
     assert (held.dead_at_monotonic, held.dead_at_wall) == (asked_at + 940, NOON + 940)
