@@ -35,9 +35,8 @@ def test_a_child_forked_during_a_renewal_asks_for_itself(sandbox: Sandbox, sourc
         last.callback(over.set)
         waiting = pool.submit(source.token, 9999)
         sandbox.wait_for_token_requests(1)
-        with source._lock, source._slots[9999]._lock:
-            pool.submit(release_when_the_child_asks)
-            assert in_child(lambda: source.token(9999).scope.client_id == 9999)
+        pool.submit(release_when_the_child_asks)
+        assert in_child(lambda: source.token(9999).scope.client_id == 9999)
         assert waiting.result()
     assert sandbox.token_requests() == 2
 

@@ -167,14 +167,15 @@ def test_a_source_closed_while_a_renewal_runs_keeps_no_token(sandbox: Sandbox, s
         last.callback(sandbox.release)
         waiting = pool.submit(source.token, 9999)
         sandbox.wait_for_token_requests(1)
-        slot = source._slots[9999]
+        slot = source._slot_of(9999)
         source.close()
         with pytest.raises(TokenRequestError, match="closed"):
             waiting.result()
     land_all(source)
 
-    assert slot.held is None
-    assert isinstance(slot.board(source._launch), TokenRequestError)
+    assert slot.current(source._process).held is None
+    with pytest.raises(TokenRequestError, match="closed"):
+        source.token(9999)
 
 
 def test_a_closed_source_ends_its_waiting_for_a_retry(

@@ -19,7 +19,8 @@ from daxko_auth import (
     TokenRefused,
     TokenSource,
 )
-from daxko_auth.policy import source as source_module
+from daxko_auth.policy import slots
+from daxko_auth.policy.flight import State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.sandbox import Sandbox
 
@@ -66,7 +67,7 @@ def test_many_scopes_at_once_are_few_requests_at_once() -> None:
                 vendor.release()
                 vendor.hold()
                 vendor.wait_for_token_requests(17)
-                assert source._crew._at_work == 16
+                assert len(source._workers.busy()) == 16
                 assert threading.active_count() - before <= 2 * 16 + 2
                 vendor.release()
                 assert len(tokens.result()) == 200
@@ -185,20 +186,25 @@ def test_scopes_that_nobody_asks_for_any_more_are_forgotten(
     sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A web server that is asked for any number of customers must not grow with each that was ever named."""
-    monkeypatch.setattr(source_module, "_SWEEP_FROM", 8)
+    monkeypatch.setattr(slots, "_SMALLEST", 16)
     with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
-        source._sweep_at = 8
         kept = source.token(9999)
-        for scope in range(20_000, 20_030):
-            with pytest.raises(TokenRefused):
-                source.token(scope)
-        assert len(set(source._slots.values())) == 31, "what they were answered is remembered"
-        clock.pass_time(31)
-        for scope in range(30_000, 30_040):
-            with pytest.raises(TokenRefused):
-                source.token(scope)
 
-        assert not source._slots.keys() & set(range(20_000, 20_030))
+        def refused(first: int) -> None:
+            for scope in range(first, first + 40):
+                with pytest.raises(TokenRefused):
+                    source.token(scope)
+
+        def known() -> set[int]:
+            return {slot.key.scope.client_id for slot in source._slots.all()}
+
+        refused(20_000)
+        assert known() == {9999, *range(20_000, 20_040)}, "what they were answered is remembered"
+        for first in (30_000, 40_000, 50_000):
+            clock.pass_time(31)
+            refused(first)
+
+        assert not known() & set(range(20_000, 20_040))
         requests = sandbox.token_requests()
         assert source.token(9999) == kept
         assert sandbox.token_requests() == requests, "a scope with a usable token is not forgotten"
@@ -217,9 +223,8 @@ def test_ten_thousand_scopes_cost_less_than_a_kibibyte_each(sandbox: Sandbox, cr
         try:
             before, _ = tracemalloc.get_traced_memory()
             for token in tokens:
-                with source._lock:
-                    slot = source._slot_of(token.scope.client_id)
-                slot.held = HeldToken.of(token, source._policy, wall=time.time(), monotonic=time.monotonic())
+                held = HeldToken(token, source._policy, wall=time.time(), monotonic=time.monotonic())
+                source._slot_of(token.scope.client_id).state = State(held)
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import NOON, PATIENCE, START_THREAD, Ask, FakeClock, land_all, no_thread
+from support import NOON, PATIENCE, START_THREAD, Ask, FakeClock, land_all, no_thread, told_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -247,11 +247,10 @@ def test_a_token_endpoint_that_hangs_is_given_up_after_some_attempts(
     policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=0.05, attempts=3, first_retry_wait=0.01)
     told: list[Event] = []
 
-    with (
-        TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source,
-        pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised,
-    ):
-        ask(source, 9999)
+    with TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source:
+        with pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised:
+            ask(source, 9999)
+        told_all(source)
     assert raised.value.retryable
     assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1, 2, 3]
     # One that is given up early may not even be sent.
@@ -268,6 +267,7 @@ def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(sandbox: Sandbo
         # Without anybody who waits for it, and might be the first to give up.
         slot = source._slot_of(9999)
         outcome = source._renewal.run(Flight(slot, slot.state, source._renew, source._end))
+        told_all(source)
     assert isinstance(outcome, TokenEndpointUnavailable)
     assert "did not answer within 0." in str(outcome) or "did not answer in time" in str(outcome)
     assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1]

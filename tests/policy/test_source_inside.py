@@ -1,61 +1,61 @@
 """What a source promises beside its tokens: no lock where it is busiest, few requests, a life after a fork."""
 
+import asyncio
 import copy
 import logging
 import pickle
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support import Ask, FakeClock, land_all
 
-from daxko_auth import ApiCredentials, ClientScope, TokenEndpointUnavailable, TokenRequestError, TokenSource
-from daxko_auth.policy.flight import Flight
-from daxko_auth.policy.held_token import HeldToken
-from daxko_auth.policy.source import _given_up_error
+from daxko_auth import ApiCredentials, ClientScope, TokenRequestError, TokenSource
+from daxko_auth.policy import source as source_module
 from daxko_auth.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("scope", [9999, "9999", "client:9999", ClientScope(9999)], ids=repr)
-def test_a_fresh_token_is_handed_out_without_a_lock(source: TokenSource, ask: Ask, scope: Any) -> None:
+def test_a_fresh_token_is_handed_out_without_looking_further(
+    source: TokenSource, ask: Ask, scope: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nearly every call comes to this, in every thread at once."""
     token = ask(source, scope)
-    (slot,) = set(source._slots.values())
-    locks = (source._lock, slot._lock)
-    with ThreadPoolExecutor(1) as elsewhere, ThreadPoolExecutor(1) as asking:
-        for lock in locks:
-            elsewhere.submit(lock.acquire).result()
-        try:
-            assert asking.submit(ask, source, scope).result() is token
-        finally:
-            for lock in locks:
-                elsewhere.submit(lock.release).result()
+    monkeypatch.delattr(TokenSource, "_slot_of")
+    monkeypatch.delattr(TokenSource, "_find")
+
+    assert ask(source, scope) is token
+
+
+def test_nothing_in_a_source_is_a_lock_that_two_share() -> None:
+    """Whoever holds one can be interrupted: by a signal handler that waits for it, by Ctrl-C, by a fork."""
+    shared = re.compile(r"\b(R?Lock|Condition|Semaphore|Event|Queue)\(|\bwith .*\block\b")
+    for module in ("announcer", "account_state", "flight", "slots", "source", "workers"):
+        text = Path(f"{Path(source_module.__file__).parent}/{module}.py").read_text(encoding="utf-8")
+        assert shared.findall(text) == [], module
 
 
 @pytest.mark.parametrize(("options", "bound"), [({}, 8), ({"concurrency": 3}, 3)], ids=["by default", "three"])
-def test_warming_asks_for_no_more_at_a_time_than_it_was_told(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, int], bound: int
-) -> None:
-    """Counted at the moment it first waits, when as many are under way as ever will be."""
-    under_way: list[int] = []
-    join: Callable[[Flight[Any]], Any] = Flight.join
-
-    with Sandbox(clients=range(1, 20)) as vendor:
+def test_warming_asks_for_no_more_at_a_time_than_it_was_told(options: dict[str, int], bound: int) -> None:
+    """Counted while nothing is answered, when as many are under way as ever will be."""
+    with Sandbox(clients=range(1, 20)) as vendor, ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(vendor.release)
         account = ApiCredentials(vendor.username, vendor.password, vendor.refresh_token)
         with TokenSource(account, vendor.base_url) as source:
-
-            def counted(flight: Flight[Any]) -> Any:
-                under_way.append(sum(slot.flight is not None for slot in set(source._slots.values())))
-                vendor.release()
-                return join(flight)
-
+            source.token(1)
             vendor.hold()
-            monkeypatch.setattr(Flight, "join", counted)
-            assert len(source.warm(range(1, 20), **options)) == 19
-
-    assert under_way[0] == bound
+            warming = pool.submit(source.warm, range(2, 20), **options)
+            vendor.wait_for_token_requests(1 + bound)
+            slots = source._slots.all()
+            assert sum(source._process in slot.current(source._process).next for slot in slots) == bound
+            vendor.release()
+            assert len(warming.result()) == 18
 
 
 def test_a_hold_is_announced_once_with_all_that_one_needs_to_look(
@@ -63,41 +63,35 @@ def test_a_hold_is_announced_once_with_all_that_one_needs_to_look(
 ) -> None:
     """Which scope, which origin, which token, for how long, and what to check."""
     token = source.token(9999)
-    source.replacement_refused(token)
+    source.replacement_refused(token, method="GET", path="/v3/members/17")
     (announced,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    source.replacement_refused(token)
+    source.replacement_refused(token, method="GET", path="/v3/members/18")
 
     assert [record for record in caplog.records if record.levelno == logging.WARNING] == [announced]
     assert announced.getMessage() == (
-        f"client:9999: {source.origin.base_url} refused the fresh token {token.fingerprint} too; for 30 s its 401s "
-        "are handed over without a renewal. Check that the account may use this endpoint"
+        f"client:9999: {source.origin.base_url} refused the fresh token {token.fingerprint} too "
+        "(GET /v3/members/*); for 30 s its 401s there are handed over without a renewal. Check that the account may "
+        "use this endpoint"
     )
+    source.replacement_refused(token)
+    assert "(an unnamed endpoint)" in caplog.records[-1].getMessage()
 
 
-def test_a_child_process_has_threads_locks_and_an_end_of_its_own(sandbox: Sandbox, source: TokenSource) -> None:
-    """Those of the parent are gone, or held for ever; and the child's end must not be its parent's."""
-    token = source.token(9999)
-    parents_crew, parents_lock, parents_end = source._crew, source._lock, source._closing
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(parents_lock.acquire).result()
-        source.after_fork_in_child()
-        assert source.token(9999) is token
-        assert source.token(1234)
-        pool.submit(parents_lock.release).result()
-
-    assert source._crew is not parents_crew
-    assert sandbox.token_requests() == 2
-    source.close()
-    assert not parents_end.is_set()
-    assert source._renewal.closing.is_set()
-
-
-def test_a_child_process_does_not_trust_what_its_parent_has_learned_of_the_account(source: TokenSource) -> None:
-    """It asks for one token at a time, until it has seen for itself that the account is accepted."""
+def test_a_child_process_has_threads_of_its_own_and_knows_what_its_parent_has_learned(
+    sandbox: Sandbox, source: TokenSource
+) -> None:
+    """The parent's do not exist in it; that Daxko has accepted the account is as true there."""
     source.token(9999)
+    land_all(source)
+    parents = source._workers, source._housekeeping
     source.after_fork_in_child()
 
-    assert source._crew._size == 1
+    assert source._workers is not parents[0]
+    assert source._housekeeping is not parents[1]
+    assert source.token(1234)
+    land_all(source)
+    assert source._workers.size == 16
+    assert sandbox.token_requests() == 2
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -123,10 +117,11 @@ def test_what_is_no_account_is_named_by_its_kind() -> None:
 def test_a_source_starts_with_one_thread_at_most_and_may_have_sixteen(source: TokenSource) -> None:
     """Until the account is accepted, requests go one at a time; after that, no more at once than a server bears."""
     before = threading.active_count()
-    assert source._crew._size == 1
+    assert source._workers.size == 1
     assert threading.active_count() == before
     source.token(9999)
-    assert source._crew._size == 16
+    land_all(source)
+    assert source._workers.size == 16
 
 
 def test_a_closed_source_keeps_nothing_of_who_still_asks(source: TokenSource) -> None:
@@ -136,40 +131,16 @@ def test_a_closed_source_keeps_nothing_of_who_still_asks(source: TokenSource) ->
         with pytest.raises(TokenRequestError, match="is closed"):
             source.token(scope)
 
-    assert source._slots == {}
+    assert source._slots.all() == set()
 
 
-def test_callers_wait_twice_the_deadline_at_most(sandbox: Sandbox, source: TokenSource) -> None:
-    """A store may take its time before the first request; after that, whoever waits is told."""
-    sandbox.hold()
-    flight = source._slot_of(9999).board(source._launch)
-    sandbox.release()
-
-    assert isinstance(flight, Flight)
-    assert flight._longest_wait == 60
-    assert isinstance(flight.join(), HeldToken)
-
-
-def test_an_error_without_an_answer_says_which_scope_and_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, source: TokenSource
-) -> None:
-    """Whoever catches it goes by `scope` and `retryable`; whoever reads it, by what to look at."""
-    scope = ClientScope(9999)
-
-    def no_thread(_: object) -> None:
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
-
-    monkeypatch.setattr(source._crew, "run", no_thread)
-    flight: Flight[Any] = Flight(longest_wait=0.01, given_up=lambda: _given_up_error(scope))
-    with pytest.raises(TokenEndpointUnavailable) as caught:
-        source.token(scope)
-
-    for error in (caught.value, flight.join()):
-        assert isinstance(error, TokenEndpointUnavailable)
-        assert (error.scope, error.retryable) == ("client:9999", True)
-    assert str(caught.value).endswith("ask earlier, if Python is shutting down")
-    assert str(flight.join()).endswith("lasts, look at the token store, and at log handlers that ask for tokens")
+def test_a_bound_of_a_caller_is_a_number_of_seconds(source: TokenSource, ask: Ask) -> None:
+    """A timedelta, or a number below zero, is a mistake that must not become a wait without end."""
+    for timeout in ("5", True, -1, timedelta(seconds=5), float("nan")):
+        with pytest.raises(ValueError, match="^timeout is a number of seconds, at least 0"):
+            source.token(9999, timeout=timeout)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="^timeout is a number of seconds, at least 0"):
+            asyncio.run(source.atoken(9999, timeout=timeout))  # type: ignore[arg-type]
 
 
 def test_a_failed_renewal_behind_the_callers_is_logged_with_its_reason(
