@@ -26,6 +26,7 @@ def test_a_fresh_token_is_handed_out_without_looking_further(
     source: TokenSource, ask: Ask, scope: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nearly every call comes to this, in every thread at once."""
+    ask(source, scope)
     token = ask(source, scope)
     monkeypatch.delattr(TokenSource, "_slot_of")
     monkeypatch.delattr(TokenSource, "_find")
