@@ -1,16 +1,18 @@
 """Nobody waits for ever: whatever a store, a thread, a signal or a log handler does in the middle of it."""
 
-import gc
 import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
-from support import PATIENCE, Ask, FakeClock, land_all
+from support import PATIENCE, START_THREAD, Ask, FakeClock, eventually, held_by, land_all, no_thread
 
 from daxko_auth import (
     AccessToken,
@@ -21,8 +23,10 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
-from daxko_auth.policy.crew import Crew
-from daxko_auth.policy.flight import Flight
+from daxko_auth.policy import source as source_module
+from daxko_auth.policy.shared_store import SharedStore
+from daxko_auth.policy.source import _Wait
+from daxko_auth.policy.workers import Job, Workers
 from daxko_auth.sandbox import Sandbox
 
 
@@ -51,57 +55,151 @@ class StoreThat:
         yield
 
 
-def test_a_store_that_blocks_ends_in_an_error_and_the_next_caller_asks_again(
+@contextmanager
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let nobody wait long; give how long each would have waited."""
+    waits: list[float] = []
+
+    class Short(_Wait):
+        def __init__(self, flight: Any, workers: Any, clock: Any, *, longest: float, until: float | None) -> None:
+            waits.append(longest)
+            super().__init__(flight, workers, clock, longest=0.05, until=until)
+
+    # The wait alone is short: a request that comes late must have all the time that it needs.
+    with monkeypatch.context() as patched:
+        patched.setattr(source_module, "_Wait", Short)
+        yield waits
+
+
+def test_a_store_that_blocks_ends_in_an_error_and_what_comes_late_is_kept(
     sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shared store that hangs is the commonest outage of all."""
+    """A shared store that hangs is the commonest outage of all; if it always does, every token is late."""
     unblocked = threading.Event()
-    board, waits = Flight.__init__, list[float]()
-
-    def short_wait(flight: Flight[Any], *, longest_wait: float, given_up: Any) -> None:
-        waits.append(longest_wait)
-        board(flight, longest_wait=0.05, given_up=given_up)
-
-    # The wait alone is short: the request that comes late must have all the time that it needs.
-    monkeypatch.setattr(Flight, "__init__", short_wait)
     policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
     with TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(unblocked.wait)) as source:
-        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+        with (
+            impatient(monkeypatch) as waits,
+            pytest.raises(TokenEndpointUnavailable, match="did not end in time") as raised,
+        ):
             ask(source, 9999)
-        assert waits == [2 * PATIENCE]
+        assert set(waits) == {2 * PATIENCE}
+        assert (raised.value.scope, raised.value.retryable) == ("client:9999", True)
+        assert str(raised.value).endswith("lasts, look at the token store, and at log handlers that ask for tokens")
         unblocked.set()
-        land_all(source)
+        eventually(lambda: held_by(source) is not None)
 
         assert ask(source, 9999)
-    assert sandbox.token_requests() == 1, "what came late was kept"
+    assert sandbox.token_requests() == 1
 
 
-def test_a_late_failure_does_not_undo_what_happened_since(
-    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock
+def test_scopes_behind_one_that_is_stuck_are_let_go_with_it_and_go_on(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A renewal that was given up comes back with an error when another has long succeeded."""
-    with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
+    """Until the account is accepted they stand in one queue: whatever hangs must not hang them all."""
+    unblocked = threading.Event()
+    blocks = [unblocked.wait]
+    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
+    store = StoreThat(lambda: blocks and blocks.pop()())
+    with TokenSource(credentials, sandbox.base_url, policy=policy, store=store) as source, ExitStack() as last:
+        last.callback(unblocked.set)
+        with impatient(monkeypatch):
+            with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+                source.token(9999)
+            eventually(lambda: _is_had(source, 1234))
+        assert sandbox.token_requests() == 1
+
+
+def _is_had(source: TokenSource, scope: int) -> bool:
+    try:
+        return bool(source.token(scope))
+    except TokenEndpointUnavailable:
+        return False
+
+
+class LateFirst(httpx.BaseTransport):
+    """Answers the first request last."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.requests = 0
+        self.go_on = threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Grant a token for each."""
+        self.requests += 1
+        token = {"access_token": f"token-{self.requests}", "expires_in": "86400"}
+        if self.requests > 1:
+            return httpx.Response(200, json=token)
+        self.go_on.wait()
+        return httpx.Response(self.status, json=token if self.status == 200 else {})
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_comes_late_does_not_undo_what_happened_since(
+    credentials: ApiCredentials, clock: FakeClock, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that was given up comes back when another has long succeeded."""
+    late, policy = LateFirst(status), RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
+    with (
+        TokenSource(credentials, "https://daxko.example", policy=policy, clock=clock, http=late) as source,
+        ExitStack() as last,
+    ):
+        last.callback(late.go_on.set)
+        with impatient(monkeypatch), pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            source.token(9999, timeout=PATIENCE)
+        given_up = source._slot_of(9999)
+        clock.pass_time(31)
         token = source.token(9999)
-        slot = source._slots[9999]
-        given_up = source._launch(slot)
+        assert token.reveal() == "token-2"
+        before = given_up.current(source._process)
+        renewing = [thread for thread in threading.enumerate() if thread.name == "daxko-auth renewal"]
+        late.go_on.set()
+        for thread in renewing:
+            thread.join()
+
+        assert source.token(9999) is token
+        assert given_up.current(source._process) is before
+        assert late.requests == 2
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_caller_who_has_no_more_time_is_told_whether_its_request_is_under_way(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, world: str, is_first: bool
+) -> None:
+    """A web server has a second for an answer; the request goes on, and the next caller has its token."""
+    with ExitStack() as last:
+        last.callback(sandbox.release)
+        sandbox.hold()
+        source_of_first = ThreadPoolExecutor(1)
+        last.callback(source_of_first.shutdown)
+        first = source_of_first.submit(source.token, 9999)
+        last.callback(sandbox.release)
+        sandbox.wait_for_token_requests(1)
+
+        scope, where = (9999, "its request is under way") if is_first else (1234, "it stands in a queue, behind those")
+        with pytest.raises(TokenEndpointUnavailable, match=where) as raised:
+            if world == "thread":
+                source.token(scope, timeout=0.01)
+            else:
+                anyio.run(partial(source.atoken, scope, timeout=0.01), backend=world)
+        assert (raised.value.scope, raised.value.retryable) == (f"client:{scope}", True)
+        sandbox.release()
+        assert first.result()
         land_all(source)
 
-        assert not slot.settle(given_up, TokenEndpointUnavailable("late"))  # type: ignore[arg-type]
-        assert source.token(9999) == token
+    assert ask(source, scope)
+    assert sandbox.token_requests() == (1 if is_first else 2), "what was begun for it went on without it"
 
 
-def test_a_late_success_is_kept_where_nothing_better_is_held(sandbox: Sandbox, source: TokenSource) -> None:
-    """With a store that always hangs, every renewal is late; throwing each away would be for ever."""
-    source.token(9999)
-    slot = source._slots[9999]
-    given_up = source._launch(slot)
+def test_a_caller_without_any_time_gets_what_is_at_hand(source: TokenSource, clock: FakeClock) -> None:
+    """`timeout=0` asks whether there is one; a stale one is as good."""
+    with pytest.raises(TokenEndpointUnavailable, match="within the timeout of this call"):
+        source.token(9999, timeout=0)
     land_all(source)
-    late = slot.held
-    assert late is not None
-    slot.clear()
-
-    assert not slot.settle(given_up, late)  # type: ignore[arg-type]
-    assert source.token(9999) == late.token
+    token = source.token(9999, timeout=0)
+    clock.pass_time(86_400 * 0.8)
+    assert source.token(9999, timeout=0) == token
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
@@ -115,6 +213,28 @@ def test_a_store_that_raises_anything_costs_no_request(
 
     with TokenSource(credentials, sandbox.base_url, store=StoreThat(fail)) as source:
         assert ask(source, 9999)
+
+
+@pytest.mark.parametrize("at", ["read", "what was read"])
+def test_ctrl_c_during_a_renewal_in_the_main_thread_is_not_swallowed(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Where no other thread can be had, whoever asks renews, and may be stopped at the keyboard; then it asks again."""
+
+    def interrupt(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    with TokenSource(credentials, sandbox.base_url, store=StoreThat(lambda: None)) as source:
+        with monkeypatch.context() as patched:
+            patched.setattr(START_THREAD, no_thread)
+            if at == "read":
+                patched.setattr(StoreThat, "read", interrupt)
+            else:
+                patched.setattr(SharedStore, "_usable", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                source.token(9999)
+
+        assert source.token(9999)
 
 
 def test_a_renewal_that_asks_for_its_own_token_is_told_so(sandbox: Sandbox, credentials: ApiCredentials) -> None:
@@ -154,52 +274,34 @@ def test_a_log_handler_may_ask_for_a_token(
     assert seen == [token]
 
 
-def test_a_signal_handler_may_ask_in_the_middle_of_asking(sandbox: Sandbox, source: TokenSource) -> None:
-    """Python runs it in the main thread between any two instructions, with every lock that is held."""
-    previous = signal.signal(signal.SIGUSR1, lambda *_: source.token(9999) and None)
+def test_a_signal_handler_may_ask_for_what_its_thread_waits_for(sandbox: Sandbox, source: TokenSource) -> None:
+    """Python runs it in the main thread, which goes on waiting only afterwards."""
+    asked: list[AccessToken] = []
+
+    def ask(*_: object) -> None:
+        sandbox.release()
+        asked.append(source.token(9999))
+
+    def interrupt() -> None:
+        sandbox.wait_for_token_requests(1)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, ask)
     try:
-        source.token(9999)
-        with source._slots[9999]._lock, source._lock, source._crew._lock:
-            signal.raise_signal(signal.SIGUSR1)
-            source.reject(source.token(9999))
-            source._slots[9999].held = None
+        sandbox.hold()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(interrupt)
+            token = source.token(9999)
     finally:
         signal.signal(signal.SIGUSR1, previous)
 
-    assert source.token(9999)
+    assert asked == [token]
+    assert sandbox.token_requests() == 1
 
 
-def test_a_finalizer_may_reject_in_the_middle_of_asking(source: TokenSource) -> None:
-    """The collector runs it wherever it happens to."""
-    token = source.token(9999)
-
-    class Finalized:
-        def __init__(self) -> None:
-            self.itself = self
-
-        def __del__(self) -> None:
-            source.reject(token)
-
-    Finalized()
-    with source._slots[9999]._lock:
-        gc.collect()
-
-    assert source.token(9999) != token
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_whoever_comes_after_the_landing_does_not_wait(backend: str) -> None:
-    """Nobody is left to wake a task that lies down after everybody has been woken."""
-    flight = Flight[int](longest_wait=60, given_up=lambda: 0)
-    flight.land(7)
-    flight.land(8)
-
-    assert (flight.join(), anyio.run(flight.ajoin, backend=backend)) == (7, 7)
-
-
-def test_a_crew_is_never_larger_than_it_may_be() -> None:
-    """A crew of one is what keeps a wrong password from being sent once for each scope."""
-    crew, go_on = Crew(2), threading.Event()
+def test_no_more_threads_work_than_may() -> None:
+    """A single one is what keeps a wrong password from being sent once for each scope."""
+    workers, go_on = Workers[Job]("test", 2), threading.Event()
     at_work = threading.Semaphore(0)
 
     def job() -> None:
@@ -207,47 +309,55 @@ def test_a_crew_is_never_larger_than_it_may_be() -> None:
         go_on.wait()
 
     for _ in range(5):
-        crew.run(job)
+        assert workers.submit(job)
     at_work.acquire()
     at_work.acquire()
-    assert (crew._at_work, len(crew._jobs)) == (2, 3)
-    crew.grow(4)
+    assert (len(workers.busy()), len(workers)) == (2, 3)
+    workers.size = 4
+    workers.start()
+    workers.start()
     at_work.acquire()
     at_work.acquire()
-    assert (crew._at_work, len(crew._jobs)) == (4, 1)
+    assert (len(workers.busy()), len(workers)) == (4, 1)
+    assert not workers.is_current_thread()
     go_on.set()
     at_work.acquire()
 
 
-def test_a_crew_without_threads_says_so_and_forgets_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_without_threads_say_so_and_forget_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that stayed behind would run at some later time, for nobody."""
-    crew, done = Crew(2), threading.Event()
-
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+    workers, done = Workers[Job]("test", 2), threading.Event()
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        with pytest.raises(RuntimeError):
-            crew.run(done.set)
-    assert not crew._jobs
+        patched.setattr(START_THREAD, no_thread)
+        assert not workers.submit(done.set)
+    assert len(workers) == 0
 
-    crew.run(done.set)
+    assert workers.submit(done.set)
     done.wait()
 
 
-def test_a_crew_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_get_no_further_thread_go_on_with_those_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread is enough to get everything done."""
-    crew, hold, done = Crew(2), threading.Event(), threading.Event()
-    crew.run(lambda: hold.wait() and None)
-
-    def no_thread(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+    workers, hold, done = Workers[Job]("test", 2), threading.Event(), threading.Event()
+    assert workers.submit(lambda: hold.wait() and None)
+    eventually(lambda: len(workers.busy()) == 1)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        crew.run(done.set)
-        crew.grow(3)
+        patched.setattr(START_THREAD, no_thread)
+        assert workers.submit(done.set)
     hold.set()
 
     done.wait()
+
+
+def test_a_job_that_fails_takes_no_thread_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Its place would stay taken, and who waits for it would wait for ever."""
+    workers, done = Workers[Job]("test"), threading.Event()
+
+    def fail() -> None:
+        raise SystemExit(3)
+
+    assert workers.submit(fail)
+    assert workers.submit(done.set)
+    done.wait()
+
+    assert "a job of 'test' failed unexpectedly (SystemExit)" in caplog.text

@@ -294,9 +294,7 @@ def test_an_endpoint_that_says_401_for_not_allowed_does_not_spoil_the_others(
     assert sandbox.token_requests() == 2
 
 
-def test_a_hold_is_for_one_method_and_one_kind_of_path(
-    sandbox: Sandbox, source: TokenSource, clock: FakeClock
-) -> None:
+def test_a_hold_is_for_one_method_and_one_kind_of_path(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
     """That an account may not write does not say that its token still opens what it may read."""
     refused = source.token(9999)
     assert source.replacement_refused(refused, method="POST", path="/v3/members/17")
