@@ -339,7 +339,7 @@ def test_workers_without_threads_say_so_and_forget_the_job(monkeypatch: pytest.M
 def test_workers_that_get_no_further_thread_go_on_with_those_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread is enough to get everything done."""
     workers, hold, done = Workers[Job]("test", 2), threading.Event(), threading.Event()
-    assert workers.submit(lambda: hold.wait() and None)
+    assert workers.submit(lambda: None if hold.wait() else None)
     eventually(lambda: len(workers.busy()) == 1)
     with monkeypatch.context() as patched:
         patched.setattr(START_THREAD, no_thread)

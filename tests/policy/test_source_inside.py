@@ -138,9 +138,9 @@ def test_a_closed_source_keeps_nothing_of_who_still_asks(source: TokenSource) ->
 def test_a_bound_of_a_caller_is_a_number_of_seconds(source: TokenSource, ask: Ask) -> None:
     """A timedelta, or a number below zero, is a mistake that must not become a wait without end."""
     for timeout in ("5", True, -1, timedelta(seconds=5), float("nan")):
-        with pytest.raises(ValueError, match="^timeout is a number of seconds, at least 0"):
+        with pytest.raises(ValueError, match=r"^timeout is a number of seconds, at least 0"):
             source.token(9999, timeout=timeout)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="^timeout is a number of seconds, at least 0"):
+        with pytest.raises(ValueError, match=r"^timeout is a number of seconds, at least 0"):
             asyncio.run(source.atoken(9999, timeout=timeout))  # type: ignore[arg-type]
 
 

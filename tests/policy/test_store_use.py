@@ -423,7 +423,6 @@ def test_a_rejection_for_which_no_thread_can_be_had_is_no_error(
     sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next renewal sees to the store."""
-
     store = MemoryStore()
     with TokenSource(credentials, sandbox.base_url, store=store) as source:
         token = source.token(9999)
