@@ -171,18 +171,16 @@ def test_a_caller_who_has_no_more_time_is_told_whether_its_request_is_under_way(
     with ExitStack() as last:
         last.callback(sandbox.release)
         sandbox.hold()
-        source_of_first = ThreadPoolExecutor(1)
-        last.callback(source_of_first.shutdown)
-        first = source_of_first.submit(source.token, 9999)
+        pool = last.enter_context(ThreadPoolExecutor(1))
+        first = pool.submit(source.token, 9999)
         last.callback(sandbox.release)
         sandbox.wait_for_token_requests(1)
 
         scope, where = (9999, "its request is under way") if is_first else (1234, "it stands in a queue, behind those")
+        in_tasks = partial(anyio.run, partial(source.atoken, scope, timeout=0.01), backend=world)
+        in_thread = partial(source.token, scope, timeout=0.01)
         with pytest.raises(TokenEndpointUnavailable, match=where) as raised:
-            if world == "thread":
-                source.token(scope, timeout=0.01)
-            else:
-                anyio.run(partial(source.atoken, scope, timeout=0.01), backend=world)
+            (in_thread if world == "thread" else in_tasks)()
         assert (raised.value.scope, raised.value.retryable) == (f"client:{scope}", True)
         sandbox.release()
         assert first.result()
@@ -339,7 +337,11 @@ def test_workers_without_threads_say_so_and_forget_the_job(monkeypatch: pytest.M
 def test_workers_that_get_no_further_thread_go_on_with_those_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread is enough to get everything done."""
     workers, hold, done = Workers[Job]("test", 2), threading.Event(), threading.Event()
-    assert workers.submit(lambda: None if hold.wait() else None)
+
+    def wait() -> None:
+        hold.wait()
+
+    assert workers.submit(wait)
     eventually(lambda: len(workers.busy()) == 1)
     with monkeypatch.context() as patched:
         patched.setattr(START_THREAD, no_thread)
