@@ -75,7 +75,8 @@ class SharedResult(Generic[_Result]):
         from anyio.lowlevel import current_token  # noqa: PLC0415
 
         event = anyio.Event()
-        events = self._tasks.setdefault(current_token().native_token, {})
+        loop = current_token().native_token
+        events = self._tasks.setdefault(loop, {})
         events[event] = None
         try:
             with anyio.move_on_after(seconds if seconds >= 0 else None):
@@ -83,6 +84,9 @@ class SharedResult(Generic[_Result]):
                     await event.wait()
         finally:
             events.pop(event, None)
+            # Nobody else adds to it meanwhile: only tasks of this loop do, and they run in this thread.
+            if not events:
+                self._tasks.pop(loop, None)
         return bool(self._result)
 
 
