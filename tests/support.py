@@ -75,7 +75,12 @@ def is_idle(workers: Workers[Any]) -> bool:
 
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    eventually(lambda: is_idle(source._workers) and is_idle(source._housekeeping))
+    eventually(lambda: _is_idle(source._workers))
+
+
+def kept_house(source: TokenSource) -> None:
+    """Wait until the store was told of all that was rejected so far."""
+    eventually(lambda: _is_idle(source._housekeeping))
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
@@ -91,15 +96,30 @@ def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
 
 
 def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
-    """Return the token that `source` holds for `scope`, usable or not."""
-    slot = source._slots.table.young.get(f"client:{scope}")
+    """Return the token of `scope` that is held, usable or not."""
+    slot = source._slots.table.young.get(scope)
     return slot.current(source._process).held if slot else None
 
 
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
     land_all(source)
-    eventually(lambda: is_idle(source._announce._workers))
+    eventually(lambda: _is_idle(source._announce._workers))
+
+
+def _is_idle(workers: Workers[Any]) -> bool:
+    # In this order: a thread takes a job from the queue only after it has said that it works.
+    return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
+
+
+def no_thread(*_: object) -> None:
+    """Stand in for `_thread.start_new_thread` where a system has no more threads, or Python shuts down."""
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+START_THREAD = "daxko_auth.model.threads._thread.start_new_thread"
+"""Where the library starts its threads, for `monkeypatch.setattr(START_THREAD, no_thread)`."""
 
 
 def in_child(check: Callable[[], bool]) -> bool:

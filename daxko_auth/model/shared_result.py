@@ -84,8 +84,8 @@ class SharedResult(Generic[_Result]):
                     await event.wait()
         finally:
             events.pop(event, None)
+            # Nobody else adds to it meanwhile: only tasks of this loop do, and they run in this thread.
             if not events:
-                # A renewal that hangs must not keep a loop that has ended. Only its own thread comes here.
                 self._tasks.pop(loop, None)
         return bool(self._result)
 

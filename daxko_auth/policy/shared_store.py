@@ -2,6 +2,7 @@
 A store as renewals use it: whatever it raises costs a shared token, never a request.
 """
 
+import threading
 from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -38,7 +39,10 @@ class SharedStore:
         kept = self._attempt("read", key, lambda: self._store.read(key))
         try:
             return self._usable(key, kept, held, past)
-        except BaseException as error:  # noqa: BLE001 - anybody's store may give what cannot be reckoned with
+        except BaseException as error:
+            if _is_ctrl_c(error):
+                raise
+            # Anybody's store may give what cannot be reckoned with.
             kind = type(error).__name__
         self._tell("read", key, kind)
         return None
@@ -86,9 +90,10 @@ class SharedStore:
             return None
         try:
             return do()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a store is optional; a request is not
+        except BaseException as error:
+            if _is_ctrl_c(error):
+                raise
+            # A store is optional; a request is not.
             kind = type(error).__name__
         self._rest_until = self._clock.monotonic() + _REST
         self._tell(operation, key, kind)
@@ -99,3 +104,8 @@ class SharedStore:
         level = self._trouble.level(self._clock.monotonic())
         warn("token store: %s failed (%s); tokens are asked for directly", operation, kind, level=level)
         self._announce(StoreFailed(key.scope, operation, kind))
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    # Only in the main thread, which renews where no other can be had. Elsewhere somebody has raised it by hand.
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()

@@ -376,6 +376,9 @@ class TokenSource:
 
     def after_fork_in_child(self) -> None:
         """Keep the tokens; the renewals and the threads are the parent's."""
+        # What the parent's renewals led to is reached by its name only; after that, by no other way.
+        for slot in self._slots.all():
+            slot.current(self._process)
         self._process = object()
         self._workers = Workers("daxko-auth renewal")
         self._housekeeping = Workers("daxko-auth store")

@@ -52,7 +52,8 @@ def full_store() -> MemoryStore:
 def full_source() -> TokenSource:
     """Make a source with something in it."""
     source = TokenSource(CREDENTIALS, URL, store=full_store())
-    source._slot_of(9999).state = State(HeldToken(TOKEN, RenewalPolicy(), wall=END.timestamp(), monotonic=0))
+    held = HeldToken(TOKEN, RenewalPolicy(), wall=END.timestamp(), monotonic=0)
+    source._slot_of(9999).state = State(held)
     return source
 
 
@@ -66,7 +67,7 @@ HOLDERS: dict[str, Callable[[], object]] = {
     "FileStore's insides": lambda: vars(FileStore()),
     "RedisStore": lambda: RedisStore(REDIS_URL),
     "RedisStore's insides": lambda: vars(RedisStore(REDIS_URL)),
-    "HeldToken": lambda: full_source()._slots.table.young[9999].state.held,
+    "HeldToken": lambda: full_source()._slot_of(9999).state.held,
     "TokenSource": full_source,
     "TokenSource's insides": lambda: vars(full_source()),
     "DaxkoAuth": lambda: DaxkoAuth(full_source(), 9999),

@@ -4,12 +4,12 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
 import pytest
-from support import PATIENCE, Ask, FakeClock, land_all, told_all
+from support import START_THREAD, Ask, FakeClock, in_child, land_all, no_thread, told_all
 
 from daxko_auth import (
     AccessToken,
@@ -60,6 +60,7 @@ def test_a_first_token_is_told_as_joined_requested_and_renewed(
     )
     told.clear()
     assert ask(source, 9999) == token
+    told_all(source)
     assert told == [], "a token at hand is nothing to tell of"
 
 
@@ -166,6 +167,7 @@ def test_a_store_that_fails_is_told_by_step_and_kind(
         credentials, sandbox.base_url, on_event=told.append, store=_StoreThatIsDown(), clock=clock
     ) as source:
         source.token(9999)
+        told_all(source)
 
     assert [event for event in told if isinstance(event, events.StoreFailed)] == [
         events.StoreFailed(SCOPE, "read", "OSError")
@@ -200,10 +202,10 @@ def test_a_callback_that_fails_harms_nobody(
     )
 
 
-def test_where_no_thread_can_be_had_it_is_told_in_the_callers_own_and_ctrl_c_goes_on(
+def test_without_a_thread_an_event_is_told_where_it_happens_and_ctrl_c_is_not_swallowed(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C comes as an exception, in whatever the main thread is doing."""
+    """While Python shuts down there may be none. In the main thread, Ctrl-C comes in whatever that is doing."""
 
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -211,11 +213,92 @@ def test_where_no_thread_can_be_had_it_is_told_in_the_callers_own_and_ctrl_c_goe
     def interrupted(event: Event) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(START_THREAD, no_thread)
     announce = Announcer(interrupted, clock)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             announce(events.RenewalJoined(SCOPE))
+
+
+def test_a_callback_that_blocks_holds_up_no_caller(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """A log shipper or a metrics server that does not answer is somebody else's outage."""
+    told: list[Event] = []
+    go_on = threading.Event()
+
+    def blocked(event: Event) -> None:
+        go_on.wait()
+        told.append(event)
+
+    with ExitStack() as last:
+        source = last.enter_context(TokenSource(credentials, sandbox.base_url, on_event=blocked, clock=clock))
+        last.callback(go_on.set)
+        first = ask(source, 9999)
+        assert ask(source, 1234)
+        source.reject(first)
+        assert ask(source, 9999) != first
+        assert told == []
+        go_on.set()
+        told_all(source)
+
+    assert [type(event) for event in told].count(events.TokenRenewed) == 3, "it is told late, and nothing is lost"
+
+
+def test_a_source_that_is_closed_tells_what_happened_before(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """The last events of a program that runs each minute are all that it has."""
+    told: list[Event] = []
+    with TokenSource(credentials, sandbox.base_url, on_event=told.append) as source:
+        token = source.token(9999)
+        land_all(source)
+
+    assert events.TokenRenewed(SCOPE, token.fingerprint, token.expires_at) in told
+    before = len(told)
+    source._announce(events.RenewalJoined(SCOPE))
+    assert len(told) == before, "what happens after the end is told to nobody"
+
+
+def test_a_callback_may_close_its_source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> None:
+    """It must not wait for its own end."""
+    closed = threading.Event()
+
+    def close(event: Event) -> None:
+        source.close()
+        closed.set()
+
+    source = TokenSource(credentials, sandbox.base_url, on_event=close, clock=clock)
+    with suppress(TokenRequestError):
+        source.token(9999)
+    closed.wait()
+    told_all(source)
+
+
+def test_events_that_nobody_takes_are_dropped_oldest_first_and_it_is_said(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback that hangs must not fill the memory; and whoever counts has to know what is missing."""
+    monkeypatch.setattr("daxko_auth.policy.announcer.LONGEST_QUEUE", 3)
+    told: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(event: Event) -> None:
+        inside.set()
+        go_on.wait()
+        told.append(event.scope.wire)
+
+    announce = Announcer(slow, clock)
+    announce(events.RenewalJoined(ClientScope(1)))
+    inside.wait()
+    for number in range(2, 7):
+        announce(events.RenewalJoined(ClientScope(number)))
+    end = announce.end()
+    go_on.set()
+    end.wait()
+
+    assert told == ["client:1", "client:4", "client:5", "client:6"]
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "on_event is too slow: 2 events were dropped; keep it short"
+    ]
 
 
 def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredentials, ask: Ask) -> None:
@@ -238,27 +321,25 @@ def test_a_callback_may_ask_for_tokens(sandbox: Sandbox, credentials: ApiCredent
     assert [event for event in told if isinstance(event, events.RenewalJoined)] == [events.RenewalJoined(SCOPE)]
 
 
-def test_a_callback_that_blocks_holds_up_no_renewal_and_loses_the_oldest_events(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Somebody's metrics are down: tokens go on, memory does not grow, and the log says what was lost."""
+def test_events_are_told_one_after_another_and_in_order(clock: FakeClock) -> None:
+    """Most callbacks are not made for two threads at once; and what came first is told first."""
     told: list[str] = []
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(event: Event) -> None:
-        told.append(event.fingerprint if isinstance(event, events.StaleTokenServed) else "first")
         inside.set()
         go_on.wait()
+        told.append(type(event).__name__)
 
     monkeypatch.setattr("daxko_auth.policy.announcer.LONGEST_QUEUE", 3)
     announce = Announcer(slow, clock)
     announce(events.RenewalJoined(SCOPE))
     inside.wait()
-    for number in range(5):
-        announce(events.StaleTokenServed(SCOPE, str(number)))
-    ended = announce.end()
-    announce(events.StaleTokenServed(SCOPE, "after the end"))
+    announce(events.StaleTokenServed(SCOPE, "0123abcd"))
+    end = announce.end()
+    assert told == []
     go_on.set()
+    end.wait()
 
     assert ended.wait(PATIENCE)
     assert told == ["first", "2", "3", "4"]
@@ -287,6 +368,32 @@ def test_a_source_may_be_closed_from_its_callback(sandbox: Sandbox, credentials:
     with suppress(TokenRequestError):
         source.token(9999)
     closed.wait()
+
+
+def test_a_child_process_tells_its_own_events_and_none_of_its_parents(clock: FakeClock) -> None:
+    """Two lines for one request would be one too many; and the thread that told does not exist in the child."""
+    told: list[Event] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(event: Event) -> None:
+        inside.set()
+        go_on.wait()
+        told.append(event)
+
+    announce = Announcer(slow, clock)
+    announce(events.RenewalJoined(SCOPE))
+    inside.wait()
+
+    def child() -> bool:
+        announce.after_fork_in_child()
+        go_on.set()
+        announce(events.StaleTokenServed(SCOPE, "0123abcd"))
+        return announce.end().wait() and told == [events.StaleTokenServed(SCOPE, "0123abcd")]
+
+    assert in_child(child)
+    go_on.set()
+    announce.end().wait()
+    assert told == [events.RenewalJoined(SCOPE)]
 
 
 def test_every_kind_of_event_is_public_and_names_its_scope() -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import trio
 from attrs import evolve
-from support import PATIENCE, FakeClock, aeventually, eventually, waiting_tasks
+from support import PATIENCE, START_THREAD, FakeClock, aeventually, eventually, no_thread, waiting_tasks
 
 from daxko_auth import (
     AccessToken,
@@ -430,7 +430,7 @@ def test_no_reader_sees_half_of_a_renewal(
     source = TokenSource(credentials, "https://api.daxko.com")
     exchange = Flipping()
     # In place: ten thousand threads, started one after another, would be what takes the time.
-    monkeypatch.setattr(source._workers, "submit", lambda flight: flight() or True)
+    monkeypatch.setattr(START_THREAD, no_thread)
     source._renewal = evolve(source._renewal, exchange=exchange)
     done = threading.Event()
     seen: set[tuple[str, ClientScope, datetime, int]] = set()

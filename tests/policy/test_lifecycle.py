@@ -6,18 +6,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import ContextVar
 
+import anyio
 import httpx
 import pytest
-from support import Ask, FakeClock, land_all
+from support import Ask, FakeClock, flight_of, land_all
 
 from daxko_auth import (
     ApiCredentials,
     ClientScope,
     CredentialsError,
+    MemoryStore,
     RenewalPolicy,
+    TokenKey,
     TokenRequestError,
     TokenSource,
 )
+from daxko_auth.model.events import TokenRejected
+from daxko_auth.policy import source as source_module
 from daxko_auth.sandbox import Sandbox
 
 
@@ -178,13 +183,15 @@ def test_a_source_closed_while_a_renewal_runs_keeps_no_token(sandbox: Sandbox, s
         last.callback(sandbox.release)
         waiting = pool.submit(source.token, 9999)
         sandbox.wait_for_token_requests(1)
-        slot = source._slots.table.young[9999]
+        slot = source._slot_of(9999)
         source.close()
         with pytest.raises(TokenRequestError, match="closed"):
             waiting.result()
     land_all(source)
 
     assert slot.current(source._process).held is None
+    with pytest.raises(TokenRequestError, match="closed"):
+        source.token(9999)
 
 
 def test_a_closed_source_ends_its_waiting_for_a_retry(
@@ -207,6 +214,117 @@ def test_no_thread_is_left_when_nothing_is_under_way(source: TokenSource) -> Non
     land_all(source)
 
     assert [thread.name for thread in threading.enumerate() if "daxko-auth renewal" in thread.name] == []
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return what the end of a source waits for, without waiting."""
+    found: list[object] = []
+    monkeypatch.setattr(source_module, "_wait_for", found.extend)
+    return found
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_closing_waits_only_for_a_request_whose_token_a_store_wants(
+    sandbox: Sandbox, credentials: ApiCredentials, waited: list[object], has_store: bool
+) -> None:
+    """A program that is started each minute must not ask each time; nobody else needs to wait for what nobody keeps."""
+    store = MemoryStore() if has_store else None
+    key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(sandbox.release)
+        source = TokenSource(credentials, sandbox.base_url, store=store)
+        sandbox.hold()
+        waiting = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        flight = flight_of(source)
+        assert flight is not None
+        source.close()
+        with pytest.raises(TokenRequestError, match="closed"):
+            waiting.result()
+        assert (flight.over in waited) is has_store
+        sandbox.release()
+        flight.over.wait()
+
+    assert store is None or store.read(key) is not None
+
+
+def test_closing_does_not_wait_for_what_was_not_sent(
+    sandbox: Sandbox, credentials: ApiCredentials, waited: list[object]
+) -> None:
+    """A store that hangs would keep the program; and what was not sent is not sent any more."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Hanging(MemoryStore):
+        def read(self, key: TokenKey) -> None:
+            inside.set()
+            go_on.wait()
+
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(go_on.set)
+        source = TokenSource(credentials, sandbox.base_url, store=Hanging())
+        waiting = pool.submit(source.token, 9999)
+        inside.wait()
+        flight = flight_of(source)
+        assert flight is not None
+        source.close()
+        with pytest.raises(TokenRequestError, match="closed"):
+            waiting.result()
+        assert flight.over not in waited
+        go_on.set()
+        flight.over.wait()
+    assert sandbox.token_requests() == 0
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_closing_on_an_event_loop_does_not_wait(
+    credentials: ApiCredentials, waited: list[object], backend: str
+) -> None:
+    """All its other tasks would wait, too."""
+
+    async def main() -> None:
+        TokenSource(credentials, "https://daxko.example", on_event=lambda _: None).close()
+
+    anyio.run(main, backend=backend)
+    assert waited == []
+    TokenSource(credentials, "https://daxko.example", on_event=lambda _: None).close()
+    assert len(waited) == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_program_awaits_the_end(sandbox: Sandbox, credentials: ApiCredentials, backend: str) -> None:
+    """`async with`, or `aclose` by hand: what happened before was told."""
+    told: list[object] = []
+
+    async def main() -> None:
+        async with TokenSource(credentials, sandbox.base_url, on_event=told.append) as source:
+            token = await source.atoken(9999)
+            source.reject(token)
+        with pytest.raises(TokenRequestError, match="closed"):
+            await source.atoken(9999)
+        await source.aclose()
+
+    anyio.run(main, backend=backend)
+    assert TokenRejected in map(type, told)
+
+
+def test_the_end_of_the_program_lets_a_token_that_was_asked_for_reach_the_store(
+    sandbox: Sandbox, credentials: ApiCredentials, waited: list[object]
+) -> None:
+    """Nobody has closed the source, and its thread would end with the program."""
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(sandbox.release)
+        source = TokenSource(credentials, sandbox.base_url, store=MemoryStore())
+        last.callback(source.close)
+        sandbox.hold()
+        waiting = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        flight = flight_of(source)
+        assert flight is not None
+        source_module._wait_at_exit()
+        assert flight.over in waited
+        sandbox.release()
+        assert waiting.result()
 
 
 def test_a_repr_names_the_account_and_no_secret(source: TokenSource, credentials: ApiCredentials) -> None:

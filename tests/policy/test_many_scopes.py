@@ -19,7 +19,7 @@ from daxko_auth import (
     TokenRefused,
     TokenSource,
 )
-from daxko_auth.policy import slots as slots_module
+from daxko_auth.policy import slots
 from daxko_auth.policy.flight import State
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.sandbox import Sandbox
@@ -186,20 +186,25 @@ def test_scopes_that_nobody_asks_for_any_more_are_forgotten(
     sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A web server that is asked for any number of customers must not grow with each that was ever named."""
-    monkeypatch.setattr(slots_module, "_SMALLEST", 64)
+    monkeypatch.setattr(slots, "_SMALLEST", 16)
     with TokenSource(credentials, sandbox.base_url, clock=clock) as source:
-        source._slots.table.limit = 64
         kept = source.token(9999)
-        for scope in range(20_000, 20_030):
-            with pytest.raises(TokenRefused):
-                source.token(scope)
-        assert len(source._slots.all()) == 31, "what they were answered is remembered"
-        clock.pass_time(31)
-        for scope in range(30_000, 30_140):
-            with pytest.raises(TokenRefused):
-                source.token(scope)
 
-        assert not {slot.key.scope.client_id for slot in source._slots.all()} & set(range(20_000, 20_030))
+        def refused(first: int) -> None:
+            for scope in range(first, first + 40):
+                with pytest.raises(TokenRefused):
+                    source.token(scope)
+
+        def known() -> set[int]:
+            return {slot.key.scope.client_id for slot in source._slots.all()}
+
+        refused(20_000)
+        assert known() == {9999, *range(20_000, 20_040)}, "what they were answered is remembered"
+        for first in (30_000, 40_000, 50_000):
+            clock.pass_time(31)
+            refused(first)
+
+        assert not known() & set(range(20_000, 20_040))
         requests = sandbox.token_requests()
         assert source.token(9999) == kept
         assert sandbox.token_requests() == requests, "a scope with a usable token is not forgotten"
@@ -218,8 +223,8 @@ def test_ten_thousand_scopes_cost_less_than_a_kibibyte_each(sandbox: Sandbox, cr
         try:
             before, _ = tracemalloc.get_traced_memory()
             for token in tokens:
-                slot = source._slot_of(token.scope.client_id)
-                slot.state = State(HeldToken(token, source._policy, wall=time.time(), monotonic=time.monotonic()))
+                held = HeldToken(token, source._policy, wall=time.time(), monotonic=time.monotonic())
+                source._slot_of(token.scope.client_id).state = State(held)
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
-from attrs import evolve
-from support import PATIENCE, Ask, FakeClock, eventually, held_by, land_all
+from support import PATIENCE, START_THREAD, Ask, FakeClock, eventually, held_by, land_all, no_thread
 
 from daxko_auth import (
     AccessToken,
@@ -23,7 +24,9 @@ from daxko_auth import (
     TokenSource,
 )
 from daxko_auth.policy import source as source_module
-from daxko_auth.policy.flight import Flight
+from daxko_auth.policy.shared_store import SharedStore
+from daxko_auth.policy.source import _Wait
+from daxko_auth.policy.workers import Job, Workers
 from daxko_auth.sandbox import Sandbox
 
 
@@ -52,67 +55,149 @@ class StoreThat:
         yield
 
 
+@contextmanager
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let nobody wait long; give how long each would have waited."""
+    waits: list[float] = []
+
+    class Short(_Wait):
+        def __init__(self, flight: Any, workers: Any, clock: Any, *, longest: float, until: float | None) -> None:
+            waits.append(longest)
+            super().__init__(flight, workers, clock, longest=0.05, until=until)
+
+    # The wait alone is short: a request that comes late must have all the time that it needs.
+    with monkeypatch.context() as patched:
+        patched.setattr(source_module, "_Wait", Short)
+        yield waits
+
+
 def test_a_store_that_blocks_ends_in_an_error_and_what_comes_late_is_kept(
-    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask
+    sandbox: Sandbox, credentials: ApiCredentials, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shared store that hangs is the commonest outage of all."""
+    """A shared store that hangs is the commonest outage of all; if it always does, every token is late."""
     unblocked = threading.Event()
-    policy = RenewalPolicy(deadline=0.05, attempt_timeout=PATIENCE, first_pause=PATIENCE)
-    # What is renewed has to have all the time that it needs.
+    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
     with TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(unblocked.wait)) as source:
-        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+        with (
+            impatient(monkeypatch) as waits,
+            pytest.raises(TokenEndpointUnavailable, match="did not end in time") as raised,
+        ):
             ask(source, 9999)
-        source._renewal = evolve(source._renewal, policy=RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE))
-        (flight,) = (job for _, job in source._workers.busy()) if source._workers.busy() else (None,)
-        assert flight is None, "its place is free"
+        assert set(waits) == {2 * PATIENCE}
+        assert (raised.value.scope, raised.value.retryable) == ("client:9999", True)
+        assert str(raised.value).endswith("lasts, look at the token store, and at log handlers that ask for tokens")
         unblocked.set()
         eventually(lambda: held_by(source) is not None)
 
         assert ask(source, 9999)
+    assert sandbox.token_requests() == 1
 
 
-def test_a_renewal_that_hangs_does_not_hold_up_those_of_other_scopes(
-    sandbox: Sandbox, credentials: ApiCredentials
+def test_scopes_behind_one_that_is_stuck_are_let_go_with_it_and_go_on(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until the account is accepted, there is one thread for all."""
-    unblocked, read = threading.Event(), 0
+    """Until the account is accepted they stand in one queue: whatever hangs must not hang them all."""
+    unblocked = threading.Event()
+    blocks = [unblocked.wait]
+    policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
+    store = StoreThat(lambda: blocks and blocks.pop()())
+    with TokenSource(credentials, sandbox.base_url, policy=policy, store=store) as source, ExitStack() as last:
+        last.callback(unblocked.set)
+        with impatient(monkeypatch):
+            with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+                source.token(9999)
+            eventually(lambda: _is_had(source, 1234))
+        assert sandbox.token_requests() == 1
 
-    def block_once() -> None:
-        nonlocal read
-        read += 1
-        if read == 1:
-            unblocked.wait()
 
-    policy = RenewalPolicy(deadline=0.5, attempt_timeout=PATIENCE)
+def _is_had(source: TokenSource, scope: int) -> bool:
+    try:
+        return bool(source.token(scope))
+    except TokenEndpointUnavailable:
+        return False
+
+
+class LateFirst(httpx.BaseTransport):
+    """Answers the first request last."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.requests = 0
+        self.go_on = threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Grant a token for each."""
+        self.requests += 1
+        token = {"access_token": f"token-{self.requests}", "expires_in": "86400"}
+        if self.requests > 1:
+            return httpx.Response(200, json=token)
+        self.go_on.wait()
+        return httpx.Response(self.status, json=token if self.status == 200 else {})
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_comes_late_does_not_undo_what_happened_since(
+    credentials: ApiCredentials, clock: FakeClock, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that was given up comes back when another has long succeeded."""
+    late, policy = LateFirst(status), RenewalPolicy(deadline=PATIENCE, attempt_timeout=PATIENCE)
     with (
-        TokenSource(credentials, sandbox.base_url, policy=policy, store=StoreThat(block_once)) as source,
-        ThreadPoolExecutor(2) as pool,
+        TokenSource(credentials, "https://daxko.example", policy=policy, clock=clock, http=late) as source,
         ExitStack() as last,
     ):
-        last.callback(unblocked.set)
-        first = pool.submit(source.token, 9999)
-        eventually(lambda: read == 1)
-        assert source.token(1234)
-        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
-            first.result()
+        last.callback(late.go_on.set)
+        with impatient(monkeypatch), pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            source.token(9999, timeout=PATIENCE)
+        given_up = source._slot_of(9999)
+        clock.pass_time(31)
+        token = source.token(9999)
+        assert token.reveal() == "token-2"
+        before = given_up.current(source._process)
+        renewing = [thread for thread in threading.enumerate() if thread.name == "daxko-auth renewal"]
+        late.go_on.set()
+        for thread in renewing:
+            thread.join()
+
+        assert source.token(9999) is token
+        assert given_up.current(source._process) is before
+        assert late.requests == 2
 
 
-def test_a_caller_may_wait_for_less_and_is_told_whether_it_is_its_turn(sandbox: Sandbox, source: TokenSource) -> None:
-    """A web request has two seconds, whatever the renewal has; the renewal goes on for the others."""
-    sandbox.hold()
-    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_caller_who_has_no_more_time_is_told_whether_its_request_is_under_way(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, world: str, is_first: bool
+) -> None:
+    """A web server has a second for an answer; the request goes on, and the next caller has its token."""
+    with ExitStack() as last:
         last.callback(sandbox.release)
+        sandbox.hold()
+        pool = last.enter_context(ThreadPoolExecutor(1))
         first = pool.submit(source.token, 9999)
+        last.callback(sandbox.release)
         sandbox.wait_for_token_requests(1)
-        for scope, said in ((9999, "its request is under way"), (1234, "its request waits for its turn among others")):
-            with pytest.raises(TokenEndpointUnavailable, match=said) as caught:
-                source.token(scope, timeout=0)
-            assert caught.value.retryable
-            with pytest.raises(TokenEndpointUnavailable, match=said):
-                anyio.run(lambda scope=scope: source.atoken(scope, timeout=0.01))
+
+        scope, where = (9999, "its request is under way") if is_first else (1234, "it stands in a queue, behind those")
+        in_tasks = partial(anyio.run, partial(source.atoken, scope, timeout=0.01), backend=world)
+        in_thread = partial(source.token, scope, timeout=0.01)
+        with pytest.raises(TokenEndpointUnavailable, match=where) as raised:
+            (in_thread if world == "thread" else in_tasks)()
+        assert (raised.value.scope, raised.value.retryable) == (f"client:{scope}", True)
         sandbox.release()
         assert first.result()
-    assert source.token(1234, timeout=PATIENCE)
+        land_all(source)
+
+    assert ask(source, scope)
+    assert sandbox.token_requests() == (1 if is_first else 2), "what was begun for it went on without it"
+
+
+def test_a_caller_without_any_time_gets_what_is_at_hand(source: TokenSource, clock: FakeClock) -> None:
+    """`timeout=0` asks whether there is one; a stale one is as good."""
+    with pytest.raises(TokenEndpointUnavailable, match="within the timeout of this call"):
+        source.token(9999, timeout=0)
+    land_all(source)
+    token = source.token(9999, timeout=0)
+    clock.pass_time(86_400 * 0.8)
+    assert source.token(9999, timeout=0) == token
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "2", True])
@@ -155,6 +240,28 @@ def test_a_store_that_raises_anything_costs_no_request(
         assert ask(source, 9999)
 
 
+@pytest.mark.parametrize("at", ["read", "what was read"])
+def test_ctrl_c_during_a_renewal_in_the_main_thread_is_not_swallowed(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Where no other thread can be had, whoever asks renews, and may be stopped at the keyboard; then it asks again."""
+
+    def interrupt(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    with TokenSource(credentials, sandbox.base_url, store=StoreThat(lambda: None)) as source:
+        with monkeypatch.context() as patched:
+            patched.setattr(START_THREAD, no_thread)
+            if at == "read":
+                patched.setattr(StoreThat, "read", interrupt)
+            else:
+                patched.setattr(SharedStore, "_usable", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                source.token(9999)
+
+        assert source.token(9999)
+
+
 def test_a_renewal_that_asks_for_its_own_token_is_told_so(sandbox: Sandbox, credentials: ApiCredentials) -> None:
     """A store or a log handler behind the same API would wait for the token that waits for it."""
     errors: list[TokenRequestError] = []
@@ -190,3 +297,96 @@ def test_a_log_handler_may_ask_for_a_token(
     land_all(source)
 
     assert seen == [token]
+
+
+def test_a_signal_handler_may_ask_for_what_its_thread_waits_for(sandbox: Sandbox, source: TokenSource) -> None:
+    """Python runs it in the main thread, which goes on waiting only afterwards."""
+    asked: list[AccessToken] = []
+
+    def ask(*_: object) -> None:
+        sandbox.release()
+        asked.append(source.token(9999))
+
+    def interrupt() -> None:
+        sandbox.wait_for_token_requests(1)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, ask)
+    try:
+        sandbox.hold()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(interrupt)
+            token = source.token(9999)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert asked == [token]
+    assert sandbox.token_requests() == 1
+
+
+def test_no_more_threads_work_than_may() -> None:
+    """A single one is what keeps a wrong password from being sent once for each scope."""
+    workers, go_on = Workers[Job]("test", 2), threading.Event()
+    at_work = threading.Semaphore(0)
+
+    def job() -> None:
+        at_work.release()
+        go_on.wait()
+
+    for _ in range(5):
+        assert workers.submit(job)
+    at_work.acquire()
+    at_work.acquire()
+    assert (len(workers.busy()), len(workers)) == (2, 3)
+    workers.size = 4
+    workers.start()
+    workers.start()
+    at_work.acquire()
+    at_work.acquire()
+    assert (len(workers.busy()), len(workers)) == (4, 1)
+    assert not workers.is_current_thread()
+    go_on.set()
+    at_work.acquire()
+
+
+def test_workers_without_threads_say_so_and_forget_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that stayed behind would run at some later time, for nobody."""
+    workers, done = Workers[Job]("test", 2), threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(START_THREAD, no_thread)
+        assert not workers.submit(done.set)
+    assert len(workers) == 0
+
+    assert workers.submit(done.set)
+    done.wait()
+
+
+def test_workers_that_get_no_further_thread_go_on_with_those_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread is enough to get everything done."""
+    workers, hold, done = Workers[Job]("test", 2), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        hold.wait()
+
+    assert workers.submit(wait)
+    eventually(lambda: len(workers.busy()) == 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(START_THREAD, no_thread)
+        assert workers.submit(done.set)
+    hold.set()
+
+    done.wait()
+
+
+def test_a_job_that_fails_takes_no_thread_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Its place would stay taken, and who waits for it would wait for ever."""
+    workers, done = Workers[Job]("test"), threading.Event()
+
+    def fail() -> None:
+        raise SystemExit(3)
+
+    assert workers.submit(fail)
+    assert workers.submit(done.set)
+    done.wait()
+
+    assert "a job of 'test' failed unexpectedly (SystemExit)" in caplog.text

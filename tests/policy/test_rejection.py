@@ -294,6 +294,97 @@ def test_an_endpoint_that_says_401_for_not_allowed_does_not_spoil_the_others(
     assert sandbox.token_requests() == 2
 
 
+def test_a_hold_is_for_one_method_and_one_kind_of_path(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
+    """That an account may not write does not say that its token still opens what it may read."""
+    refused = source.token(9999)
+    assert source.replacement_refused(refused, method="POST", path="/v3/members/17")
+
+    assert source.replacement_for(refused, method="post", path="/v3/members/18") is None, "the same, of another member"
+    assert sandbox.token_requests() == 1
+    second = source.replacement_for(refused, method="GET", path="/v3/members/17")
+    assert second not in (None, refused), "another method"
+    assert second
+    assert source.replacement_for(second, method="POST", path="/v3/members") not in (None, second), "another path"
+    assert sandbox.token_requests() == 3
+
+
+def test_a_hold_ends(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
+    """An endpoint that is opened to the account later must not say no for the rest of the program's life."""
+    token = source.token(9999)
+    assert source.replacement_refused(token, method="GET", path="/v3/odd")
+    clock.pass_time(29)
+    assert source.replacement_for(token, method="GET", path="/v3/odd") is None
+    clock.pass_time(1)
+
+    assert source.replacement_for(token, method="GET", path="/v3/odd") not in (None, token)
+
+
+def test_four_renewals_that_did_not_help_end_all_others_for_a_while(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, call: Call
+) -> None:
+    """A suspended account gets 401s everywhere, and must not cost a token for each endpoint there is."""
+    sandbox.reject_all_tokens()
+    for letter in "abcdefghij":
+        assert call(source, 9999, "GET", f"/v3/{letter}").status_code == 401
+        assert call(source, 9999, "POST", f"/v3/{letter}", replay=False).status_code == 401
+    asked = sandbox.token_requests()
+    assert asked <= 1 + 4
+
+    clock.pass_time(31)
+    sandbox.reject_all_tokens(False)
+    sandbox.revoke()
+    assert call(source, 9999, "GET", "/v3/k").status_code == 200
+    assert sandbox.token_requests() == asked + 1
+
+
+def test_whoever_tells_of_a_refused_replay_is_told_whether_the_token_was_fresh(
+    source: TokenSource, clock: FakeClock
+) -> None:
+    """Only of a fresh token does a 401 say something of the endpoint."""
+    first = source.token(9999)
+    assert source.replacement_refused(first) is True
+    clock.pass_time(31)
+    assert source.replacement_refused(first) is False, "it is as old as a hold, and is dropped"
+    second = source.token(9999)
+    assert second != first
+    assert source.replacement_refused(first) is False, "another is here already"
+    assert source.token(9999) == second
+    source.close()
+    assert source.replacement_refused(second) is False
+
+
+def test_a_token_in_doubt_is_handed_out_while_another_is_asked_for(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask
+) -> None:
+    """Nobody saw the answer, which may have been a 401; but most are not, and the token may be good."""
+    token = ask(source, 9999)
+    clock.pass_time(31)
+    source.doubt(token)
+    assert sandbox.token_requests() == 1, "nobody has asked yet"
+
+    assert ask(source, 9999) == token
+    land_all(source)
+    assert ask(source, 9999) != token
+    assert sandbox.token_requests() == 2
+
+
+def test_what_is_new_or_gone_is_not_doubted(sandbox: Sandbox, source: TokenSource, clock: FakeClock) -> None:
+    """A program whose every call is cut short must not ask for a token for each."""
+    first = source.token(9999)
+    for _ in range(10):
+        source.doubt(first)
+        assert source.token(9999) == first
+    source.reject(first)
+    second = source.token(9999)
+    clock.pass_time(31)
+    source.doubt(first)
+    assert source.token(9999) == second
+    land_all(source)
+    assert sandbox.token_requests() == 2
+    source.close()
+    source.doubt(second)
+
+
 def test_a_token_revoked_again_at_once_is_replaced_again_at_once(
     sandbox: Sandbox, source: TokenSource, call: Call
 ) -> None:
@@ -354,7 +445,7 @@ def test_a_token_under_way_when_all_are_taken_back_starts_no_hold(
         clock.pass_time(1)
         sandbox.revoke()
         refused_twice = pool.submit(http.get, "/v3/x")
-        eventually(lambda: (held := held_by(source)) is None or held.rejected_at is not None)
+        eventually(lambda: (held := held_by(source)) is not None and held.rejected_at is not None)
         arrives.set()
         assert refused_twice.result().status_code == 401
 

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
-from support import NOON, PATIENCE, Ask, FakeClock, land_all
+from support import NOON, PATIENCE, START_THREAD, Ask, FakeClock, land_all, no_thread, told_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -18,7 +19,7 @@ from daxko_auth import (
 )
 from daxko_auth.model import threads
 from daxko_auth.model.events import Event, TokenRequested
-from daxko_auth.policy.flight import Flight, State
+from daxko_auth.policy.flight import Flight
 from daxko_auth.sandbox import Failure, Sandbox
 from daxko_auth.wire.token_response import utc
 
@@ -247,11 +248,10 @@ def test_a_token_endpoint_that_hangs_is_given_up_after_some_attempts(
     policy = RenewalPolicy(deadline=PATIENCE, attempt_timeout=0.05, attempts=3, first_retry_wait=0.01)
     told: list[Event] = []
 
-    with (
-        TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source,
-        pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised,
-    ):
-        ask(source, 9999)
+    with TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source:
+        with pytest.raises(TokenEndpointUnavailable, match="did not answer") as raised:
+            ask(source, 9999)
+        told_all(source)
     assert raised.value.retryable
     assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1, 2, 3]
     # One that is given up early may not even be sent.
@@ -266,7 +266,9 @@ def test_a_token_endpoint_that_hangs_is_given_up_at_the_deadline(sandbox: Sandbo
 
     with TokenSource(credentials, sandbox.base_url, policy=policy, on_event=told.append) as source:
         # Without anybody who waits for it, and might be the first to give up.
-        outcome = source._renewal.run(Flight(source._slot_of(9999), State(), lambda _: None, lambda _: None))
+        slot = source._slot_of(9999)
+        outcome = source._renewal.run(Flight(slot, slot.state, source._renew, source._end))
+        told_all(source)
     assert isinstance(outcome, TokenEndpointUnavailable)
     assert "did not answer within 0." in str(outcome) or "did not answer in time" in str(outcome)
     assert [event.attempt for event in told if isinstance(event, TokenRequested)] == [1]
@@ -297,18 +299,91 @@ def test_a_failure_in_the_background_is_forgotten_with_the_next_success(
     assert sandbox.token_requests() == 1 + 2 * (4 + 1)
 
 
-def test_where_no_thread_can_be_had_the_token_is_asked_for_in_the_callers_own(
+def test_where_no_thread_can_be_had_the_caller_renews(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Python shuts down, or in an interpreter that allows no threads, a program still gets its token."""
+    monkeypatch.setattr(START_THREAD, no_thread)
+
+    first = ask(source, 9999)
+    source.reject(first)
+    assert ask(source, 9999) != first
+    assert source.warm([1234])
+    assert sandbox.token_requests() == 3
+
+
+def test_where_no_thread_can_be_had_a_stale_token_is_used_to_its_end(
     sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an interpreter of its own (PEP 734), at a limit of the machine, and while Python shuts down."""
-
-    def no_thread(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threads._thread, "start_new_thread", no_thread)
+    """A caller that has a token does not wait for another."""
     first = ask(source, 9999)
-    clock.pass_time(86_400 * 0.76)
-    assert ask(source, 9999) == first, "stale, and renewed once somebody needs it"
-    clock.pass_time(86_400)
+    land_all(source)
+    monkeypatch.setattr(START_THREAD, no_thread)
+    clock.pass_time(DAY * 0.8)
+    for _ in range(3):
+        assert ask(source, 9999) == first
+    assert sandbox.token_requests() == 1
+
+    clock.pass_time(DAY * 0.2)
     assert ask(source, 9999) != first
+    assert sandbox.token_requests() == 2
+
+
+def test_a_renewal_that_found_no_thread_is_begun_by_the_next_who_finds_one(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit that was reached for a moment must not cost the renewal."""
+    first = ask(source, 9999)
+    land_all(source)
+    clock.pass_time(DAY * 0.8)
+    with monkeypatch.context() as patched:
+        patched.setattr(START_THREAD, no_thread)
+        assert ask(source, 9999) == first
+
+    assert ask(source, 9999) == first
+    land_all(source)
+    assert ask(source, 9999) != first
+    assert sandbox.token_requests() == 2
+
+
+def test_a_process_that_was_frozen_during_a_request_asks_again(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """A suspended container or a closed lid says nothing of Daxko, and takes none of the time or of the attempts."""
+    frozen = 2
+
+    class Frozen(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal frozen
+            if frozen:
+                frozen -= 1
+                clock.pass_time(3_600)
+                msg = "the connection is long gone"
+                raise httpx.ReadError(msg)
+            return super().handle_request(request)
+
+    policy = RenewalPolicy(attempts=1)
+    with (
+        Frozen() as transport,
+        TokenSource(credentials, sandbox.base_url, clock=clock, http=transport, policy=policy) as source,
+    ):
+        assert ask(source, 9999)
+    assert sandbox.token_requests() == 1
+
+
+def test_a_token_that_died_while_the_process_was_frozen_is_asked_for_again(
+    sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock, ask: Ask
+) -> None:
+    """Its answer was there in time; nobody was there to read it."""
+
+    class Frozen(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = super().handle_request(request)
+            response.read()
+            if sandbox.token_requests() == 1:
+                clock.pass_time(2 * DAY)
+            return response
+
+    with Frozen() as transport, TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source:
+        assert ask(source, 9999)
     assert sandbox.token_requests() == 2

@@ -1,13 +1,14 @@
 """What a source does with a store that it shares with others, and with one that fails."""
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any
 
 import anyio
 import pytest
-from support import NOON, Ask, FakeClock, held_by, land_all
+from support import NOON, START_THREAD, Ask, FakeClock, kept_house, land_all, no_thread
 
 from daxko_auth import (
     AccessToken,
@@ -20,8 +21,7 @@ from daxko_auth import (
     TokenRefused,
     TokenSource,
 )
-from daxko_auth.model import threads
-from daxko_auth.policy.flight import State
+from daxko_auth.policy import source as source_module
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.wire.token_response import utc
 
@@ -79,20 +79,19 @@ def test_an_older_token_in_the_store_is_no_renewal(
 ) -> None:
     """A store that lost its last write must not take a process back to a token that ends sooner."""
     store = MemoryStore()
+    key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
     with (
-        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as one,
         TokenSource(credentials, sandbox.base_url, clock=clock) as other,
+        TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source,
     ):
-        older = one.token(9999)
+        older = other.token(9999)
         clock.pass_time(60)
-        newer = other.token(9999)
-        with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as third:
-            assert third.token(9999) == older
-            third._slots.table.young[9999].state = State(held_by(other))
-            clock.pass_time(86_400 * 0.76)
-            assert third.token(9999) == newer
-            land_all(third)
-            assert third.token(9999) not in (older, newer)
+        newer = source.token(9999)
+        store.write(key, older)
+        clock.pass_time(86_400 * 0.76)
+        assert source.token(9999) == newer
+        land_all(source)
+        assert source.token(9999) not in (older, newer)
 
 
 def test_a_dead_token_in_the_store_is_not_taken(
@@ -416,7 +415,7 @@ def test_a_rejected_token_leaves_the_store_at_once(
         land_all(source)
         assert store.read(key) == token
         getattr(source, how)(token)
-        land_all(source)
+        kept_house(source)
         assert store.read(key) is None
 
 
@@ -424,19 +423,43 @@ def test_a_rejection_for_which_no_thread_can_be_had_is_no_error(
     sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next renewal sees to the store."""
-
-    def none_left(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
     store = MemoryStore()
     with TokenSource(credentials, sandbox.base_url, store=store) as source:
         token = source.token(9999)
         land_all(source)
-        monkeypatch.setattr(threads._thread, "start_new_thread", none_left)
-        source.reject(token)
-        monkeypatch.undo()
+        with monkeypatch.context() as patched:
+            patched.setattr(START_THREAD, no_thread)
+            source.reject(token)
         assert source.token(9999) != token
         assert store.read(TokenKey(sandbox.base_url, credentials, ClientScope(9999))) == source.token(9999)
+
+
+def test_a_store_that_hangs_holds_up_no_rejection_and_its_queue_is_bounded(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that got a 401 has to go on; and what waits for a store that is down must not grow without end."""
+    monkeypatch.setattr(source_module, "_LONGEST_HOUSEKEEPING", 2)
+    inside, go_on = threading.Event(), threading.Event()
+    dropped: list[AccessToken] = []
+
+    class Hanging(MemoryStore):
+        def drop(self, key: TokenKey, token: AccessToken) -> None:
+            inside.set()
+            go_on.wait()
+            dropped.append(token)
+
+    with TokenSource(credentials, sandbox.base_url, store=Hanging()) as source, ExitStack() as last:
+        last.callback(go_on.set)
+        token = source.token(9999)
+        land_all(source)
+        source.reject(token)
+        inside.wait()
+        for _ in range(10):
+            source.reject(token)
+        go_on.set()
+        kept_house(source)
+
+    assert dropped == [token] * 3, "one at the store, and two that waited"
 
 
 def test_a_store_that_failed_is_left_alone_for_a_moment(

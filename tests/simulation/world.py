@@ -5,7 +5,6 @@ Whatever waits is a greenlet: waiting means telling the world when to go on. Bet
 """
 
 import heapq
-import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -17,7 +16,9 @@ from unittest.mock import patch
 from greenlet import getcurrent, greenlet
 
 from daxko_auth.model.log import log
-from daxko_auth.policy import crew, flight, renewal_policy, source
+from daxko_auth.model.shared_result import SharedResult
+from daxko_auth.policy import flight, renewal_policy, source, workers
+from daxko_auth.policy.clock import Waitable
 
 #: What simulated time 0 is on a clock that is right: a Sunday, 0:00.
 EPOCH: Final = 1_800_144_000.0
@@ -58,33 +59,32 @@ class World:
         self.now = until
 
 
-class Event:
-    """`threading.Event`, as far as the library uses it."""
+class Result(SharedResult[Any]):
+    """What the library's threads wait for."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._is_set = False
+    __slots__ = ("_waiting",)
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
         self._waiting: dict[greenlet, None] = {}
 
-    def is_set(self) -> bool:
-        """Whether it was set."""
-        return self._is_set
-
-    def set(self) -> None:
-        """Wake everybody."""
-        self._is_set = True
+    def set(self, result: Any) -> bool:
+        """Set it, and wake everybody."""
         waiting, self._waiting = self._waiting, {}
         for one in waiting:
-            self._world.at(self._world.now, one.switch)
+            self.world.at(self.world.now, one.switch)
+        return super().set(result)
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, seconds: float = -1) -> bool:
         """Wait until it is set, or so long."""
-        if not self._is_set:
+        if not self.is_set():
             me = getcurrent()
             self._waiting[me] = None
-            self._world.at(self._world.now + timeout, self._give_up, me)
-            self._world.pause()
-        return self._is_set
+            if seconds >= 0:
+                self.world.at(self.world.now + seconds, self._give_up, me)
+            self.world.pause()
+        return self.is_set()
 
     def _give_up(self, one: greenlet) -> None:
         if one in self._waiting:
@@ -107,7 +107,7 @@ class MachineClock:
         """Return seconds that never go back."""
         return self._world.now
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wait(self, event: Waitable, seconds: float) -> bool:
         """Let time pass for everybody else."""
         self._world.sleep(seconds)
         return event.is_set()
@@ -117,16 +117,17 @@ class MachineClock:
 def simulated(world: World, random: Random, exchange: object) -> Generator[None, None, None]:
     """Let the library run in `world`: its threads, its lots, and what it asks for tokens."""
 
-    def thread(*, target: Callable[[], None], **_: object) -> SimpleNamespace:
-        return SimpleNamespace(start=lambda: world.at(world.now, world.spawn, target))
+    def start_thread(run: Callable[[], None], _: str) -> None:
+        world.at(world.now, world.spawn, run)
 
-    stand_in = SimpleNamespace(**vars(threading))
-    stand_in.Thread = thread
-    stand_in.Event = lambda: Event(world)
-    stand_in.get_ident = getcurrent
+    result = type("Result", (Result,), {"__slots__": (), "world": world})
     with ExitStack() as stack:
-        for module in (crew, flight):
-            stack.enter_context(patch.object(module, "threading", stand_in))
+        stack.enter_context(patch.object(workers, "start_thread", start_thread))
+        for module in (workers, flight):
+            stack.enter_context(patch.object(module, "_thread", SimpleNamespace(get_ident=getcurrent)))
+        for module in (source, flight):
+            stack.enter_context(patch.object(module, "SharedResult", result))
+        stack.enter_context(patch.object(source, "time", SimpleNamespace(monotonic=lambda: world.now)))
         stack.enter_context(patch.object(renewal_policy, "_RANDOM", random))
         stack.enter_context(patch.object(source, "Exchange", lambda *_: exchange))
         # A warning a minute from each of 10,000 workers is nothing anybody reads.
