@@ -68,19 +68,14 @@ async def aeventually(condition: Callable[[], bool]) -> None:
         await anyio.sleep(0.001)
 
 
-def is_idle(workers: Workers[Any]) -> bool:
-    """Return whether no job waits and no thread works; one that has just taken a job does not show it yet."""
-    return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
-
-
 def land_all(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
-    eventually(lambda: _is_idle(source._workers))
+    eventually(lambda: is_idle(source._workers))
 
 
 def kept_house(source: TokenSource) -> None:
     """Wait until the store was told of all that was rejected so far."""
-    eventually(lambda: _is_idle(source._housekeeping))
+    eventually(lambda: is_idle(source._housekeeping))
 
 
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
@@ -91,7 +86,7 @@ def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
 
 def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
     """Return the renewal of `scope` that is under way."""
-    slot = source._slots.table.young.get(f"client:{scope}")
+    slot = source._slots.table.young.get(scope)
     return slot.current(source._process).next.get(source._process) if slot else None
 
 
@@ -104,10 +99,10 @@ def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
     land_all(source)
-    eventually(lambda: _is_idle(source._announce._workers))
+    eventually(lambda: is_idle(source._announce._workers))
 
 
-def _is_idle(workers: Workers[Any]) -> bool:
+def is_idle(workers: Workers[Any]) -> bool:
     # In this order: a thread takes a job from the queue only after it has said that it works.
     return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
 

@@ -41,6 +41,7 @@ from daxko_auth import (
     RenewalPolicy,
     Secret,
     TokenKey,
+    TokenRequestError,
     TokenSource,
     TokenStore,
 )
@@ -205,6 +206,25 @@ class BrokenClock(FakeClock):
         if threading.current_thread().name.startswith("daxko-auth"):
             raise ZeroDivisionError
         return super().wall()
+
+
+def ask_for_itself(stage: Stage) -> None:
+    """Have a store ask for the token that it is asked for."""
+    errors: list[TokenRequestError] = []
+
+    class Asking(MemoryStore):
+        def read(self, key: TokenKey) -> AccessToken | None:
+            try:
+                source.token(9999)
+            except TokenRequestError as error:
+                errors.append(error)
+            source.close()
+            return None
+
+    source = stage.source(store=Asking())
+    with suppress(TokenRequestError):
+        source.token(9999)
+    raise errors[0]
 
 
 class _Interrupted(httpx.BaseTransport):
@@ -579,6 +599,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage.sandbox.set_token_life(10),
         ask(stage, http=stage.stack.enter_context(LateTransport(stage.clock, 11)), policy=RenewalPolicy()),
     ),
+    "A renewal waits for itself": ask_for_itself,
     "A caller has no more time": lambda stage: (stage.sandbox.hold(), stage.source().token(9999, timeout=0)),
     "The source is closed": ask_a_closed_source,
     "The source is closed meanwhile": ask_a_source_that_closes,

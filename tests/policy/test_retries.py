@@ -17,7 +17,6 @@ from daxko_auth import (
     TokenResponseInvalid,
     TokenSource,
 )
-from daxko_auth.model import threads
 from daxko_auth.model.events import Event, TokenRequested
 from daxko_auth.policy.flight import Flight
 from daxko_auth.sandbox import Failure, Sandbox

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ask, FakeClock, flight_of, land_all
+from support import Ask, FakeClock, land_all
 
 from daxko_auth import ApiCredentials, ClientScope, TokenRequestError, TokenSource
 from daxko_auth.policy import source as source_module
@@ -62,7 +62,7 @@ def test_warming_asks_for_no_more_at_a_time_than_it_was_told(options: dict[str, 
 def test_a_hold_is_announced_once_with_all_that_one_needs_to_look(
     source: TokenSource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Which scope, which origin, which token, which endpoint, for how long, and what to check."""
+    """Which scope, which origin, which token, for how long, and what to check."""
     token = source.token(9999)
     source.replacement_refused(token, method="GET", path="/v3/members/17")
     (announced,) = [record for record in caplog.records if record.levelno == logging.WARNING]

@@ -479,7 +479,7 @@ def test_a_store_that_failed_is_left_alone_for_a_moment(
         store.step = "none"
         clock.pass_time(5)
         source.reject(source.token(9999))
-        land_all(source)
+        kept_house(source)
         source.token(9999)
     assert tried == ["turn", "drop", "turn", "enter", "read", "write", "exit"]
 
