@@ -225,7 +225,7 @@ def _why_unusable(proxy: EnvironmentProxy) -> str | None:
             "letter or digit in its user name and password (%40 for @)"
         )
     if url.scheme in _SOCKS and importlib.util.find_spec("socksio") is None:
-        return "names a SOCKS proxy, which needs the package socksio. Run pip install 'httpx[socks]'"
+        return "names a SOCKS proxy, which needs the package socksio: install httpx[socks]"
     return None
 
 
