@@ -69,6 +69,7 @@ class RequestsAuth(AuthBase):
         token = self._calls.source.token(self._calls.client_id)
         r.headers["Authorization"] = f"Bearer {token.reveal()}"
         answered = partial(self._answered, token)
+        # requests declares no types here.
         r.register_hook("response", answered)  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
         return r
 

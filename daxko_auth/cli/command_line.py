@@ -43,6 +43,7 @@ _EPILOG: Final = (
 class _Commands(TyperGroup):
     """Explains what the library raises; what it does not know is a fault of our own, and keeps its traceback."""
 
+    # typer hands over a context of its own kind; the class that this comes from declares a more general one.
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             return super().invoke(ctx)
