@@ -35,7 +35,7 @@ from daxko_auth.policy.source import TokenSource
 from daxko_auth.policy.store import TokenStore
 from daxko_auth.stores.memory_store import MemoryStore
 
-if _typing.TYPE_CHECKING:  # pragma: no cover
+if _typing.TYPE_CHECKING:  # pragma: no cover - never where the code runs
     # With `as`, so that type checkers take them for public: they are not in `__all__`.
     from daxko_auth.adapters.aiohttp import AiohttpAuth as AiohttpAuth
     from daxko_auth.adapters.httpx2 import Httpx2Auth as Httpx2Auth
@@ -90,7 +90,7 @@ for _name in set(__all__) - {"events"}:
 
 
 # Hidden from type checkers, which would take every misspelt name for one of these.
-if not _typing.TYPE_CHECKING:  # pragma: no branch
+if not _typing.TYPE_CHECKING:  # pragma: no branch - always where the code runs
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:

@@ -76,6 +76,7 @@ class RequestsAuth(AuthBase):
         token = calls.source.token(calls.client_id)
         r.headers["Authorization"] = calls.bearer(token)
         answered = partial(self._answered, token)
+        # requests declares no types here.
         r.register_hook("response", answered)  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
         return r
 

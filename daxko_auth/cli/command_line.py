@@ -53,6 +53,7 @@ class _Commands(TyperGroup):
         with _explained():
             return super().make_context(*args, **options)
 
+    # typer hands over a context of its own kind; the class that this comes from declares a more general one.
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         with _explained():
             return super().invoke(ctx)

@@ -76,7 +76,7 @@ class TokenRequestError(_AnsweredError):
     """Asked for an access token and got none."""
 
 
-class TokenEndpointUnavailable(TokenRequestError):  # noqa: N818 - names a state, as in the vendor-neutral design
+class TokenEndpointUnavailable(TokenRequestError):  # noqa: N818 - names a state
     """No answer, too late an answer, or 408, 429 and 5xx to the end. Asking again later can help."""
 
 

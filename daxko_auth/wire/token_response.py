@@ -215,7 +215,7 @@ def _life_in_claims(secret: Secret, now: datetime) -> int | str | None:
 
 
 def _names(fields: MaskedFields) -> str:
-    shown = sorted(name for name in fields if name.isidentifier() and len(name) <= 40)[:8]  # noqa: PLR2004
+    shown = sorted(name for name in fields if name.isidentifier() and len(name) <= 40)[:8]  # noqa: PLR2004 - what a reader takes in
     return ", ".join(shown) or "none that can be shown"
 
 
