@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 from typer._completion_classes import completion_init
@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 import daxko_auth
 from daxko_auth.cli import demo as demo_door
 from daxko_auth.cli.doctor import doctor
-from daxko_auth.cli.printing import AsJson, fail, print_json
+from daxko_auth.cli.printing import AsJson, fail, print_json, printable_mistakes, say, tell, tell_lines
 from daxko_auth.cli.request import request
 from daxko_auth.cli.token import member, token
 from daxko_auth.cli.warm import warm
@@ -43,9 +43,14 @@ _EPILOG: Final = (
 class _Commands(TyperGroup):
     """Explains what the library raises; what it does not know is a fault of our own, and keeps its traceback."""
 
+    def make_context(self, *arguments: Any, **extra: Any) -> typer.Context:  # noqa: ANN401 - typer's own  # pyright: ignore[reportIncompatibleMethodOverride]
+        with printable_mistakes():
+            return super().make_context(*arguments, **extra)  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
-            return super().invoke(ctx)
+            with printable_mistakes():
+                return super().invoke(ctx)
         except DaxkoAuthError as error:
             fail(str(error))
         except OSError as error:
@@ -76,7 +81,7 @@ for _command in (token, request, member, warm, doctor):
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own way to call it
     if wanted:
-        typer.echo(f"daxko-auth {daxko_auth.__version__}")
+        tell(f"daxko-auth {daxko_auth.__version__}")
         raise typer.Exit
 
 
@@ -132,10 +137,11 @@ def sandbox(
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         fail(f"cannot listen on {host} port {port}: {reason}. Is it an address of this machine? Try --port 0, too")
-    typer.echo(server.banner.rstrip(), err=True)
+    for line in server.banner.rstrip().splitlines():
+        say(line)
     for line in server.exports():
-        typer.echo(line)
-    typer.echo("Ctrl-C stops it.", err=True)
+        tell(line)
+    say("Ctrl-C stops it.")
     server.serve_until_interrupted()
 
 
@@ -160,9 +166,10 @@ def scan_cassettes(
         found = [{"file": str(finding.file), "what": finding.what} for finding in done.findings]
         print_json({"files": done.files, "findings": found})
     elif done.findings:
-        typer.echo("\n".join(map(str, done.findings)))
+        for finding in done.findings:
+            tell(str(finding))
     else:
-        typer.echo(f"No secret found. Cassettes looked at: {done.files}")
+        tell(f"No secret found. Cassettes looked at: {done.files}")
     raise typer.Exit(1 if done.findings else 0)
 
 
@@ -184,7 +191,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell that is to
     script = get_completion_script(  # nosec B604 # the name of a shell; nothing is run
         prog_name="daxko-auth", complete_var=_COMPLETE, shell=shell.value
     )
-    typer.echo(script)
+    tell_lines(script)
 
 
 def _client_id(number: str) -> int:

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from daxko_auth.cli import printing
 from daxko_auth.client import Daxko
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.tokens import AccessToken, MemberToken
@@ -99,7 +100,7 @@ def _cells(arrival: Arrival) -> list[str]:
 
 def run(console: Console | None = None) -> int:
     """Tell the story; return 0, or 1 if a step did not do what it says."""
-    console = console or Console(highlight=False)
+    console = console or printing.console()
     with Sandbox(clients=(EXAMPLE_CLIENT_ID, _SECOND_CLIENT_ID)) as sandbox:
         credentials = ApiCredentials(sandbox.username, sandbox.password, sandbox.refresh_token)
         with TokenSource(credentials, sandbox.base_url) as source:

@@ -21,12 +21,13 @@ from rich.text import Text
 from daxko_auth.adapters.auth_flow import NOTE
 from daxko_auth.cli.links import Finding, reach
 from daxko_auth.cli.opening import BaseUrl
-from daxko_auth.cli.printing import AsJson, duration, instant, print_json
+from daxko_auth.cli.printing import AsJson, console, duration, instant, print_json
 from daxko_auth.client import Daxko
 from daxko_auth.model.credentials import ApiCredentials, settings_in_env
 from daxko_auth.model.errors import CredentialsError, DaxkoAuthError, TokenRequestError, TokenStoreError
 from daxko_auth.model.events import Event, TokenRequested
 from daxko_auth.model.jwt_claims import claims_of
+from daxko_auth.model.masking import printable
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
@@ -64,24 +65,25 @@ def doctor(
     """
     checked = None if scope is None else ClientScope(scope)
     findings: list[Finding] = []
-    console = Console(highlight=False)
+    shown_on = console()
     for finding in _chain(checked, base_url):
         findings.append(finding)
         if not as_json:
-            _print(finding, console)
+            _print(finding, shown_on)
     if as_json:
         print_json([attrs.asdict(finding) for finding in findings])
     raise typer.Exit(1 if any(finding.verdict == "failed" for finding in findings) else 0)
 
 
-def _print(finding: Finding, console: Console) -> None:
+def _print(finding: Finding, shown_on: Console) -> None:
     row = Table.grid(padding=(0, 1))
     row.add_column(width=_WIDEST_VERDICT)
     row.add_column(width=_WIDEST_LINK)
     row.add_column()
-    said = f"{finding.found}\n{finding.advice}." if finding.advice else finding.found
+    # A server's line break would make a row of its own.
+    said = "\n".join(map(printable, [finding.found, f"{finding.advice}."] if finding.advice else [finding.found]))
     row.add_row(Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.link, "bold"), Text(said))
-    console.print(row)
+    shown_on.print(row)
 
 
 def _chain(scope: ClientScope | None, base_url: str | None) -> Iterator[Finding]:

@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 
 import httpx
 import typer
-from rich.console import Console
 
 from daxko_auth.adapters.auth_flow import NOTE
 from daxko_auth.cli.opening import BaseUrl, ScopeOption, open_source
-from daxko_auth.cli.printing import fail, is_watched, say
+from daxko_auth.cli.printing import fail, is_watched, pass_on, say, show_json, tell_lines
 from daxko_auth.client import Daxko
 from daxko_auth.model import events
 from daxko_auth.model.secret import fingerprint
@@ -119,23 +118,21 @@ def _header(line: str) -> tuple[str, str]:
 def _print(response: httpx.Response) -> None:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not is_watched():
-        typer.echo(response.content, nl=False)
-    elif not response.content:
+        pass_on(response.content)
+    elif not response.content or (kind.endswith(("/json", "+json")) and show_json(response.content)):
         pass
-    elif kind.endswith(("/json", "+json")) and _is_json(response.content):
-        Console().print_json(response.text, ensure_ascii=False)
     elif kind.startswith("text/") or kind.endswith(("json", "xml")):
-        typer.echo(response.text)
+        tell_lines(_text(response))
     else:
         say(f"{len(response.content):,} bytes of {kind or 'no said type'}; send them to a file with > FILE")
 
 
-def _is_json(content: bytes) -> bool:
+def _text(response: httpx.Response) -> str:
     try:
-        json.loads(content)
-    except ValueError:
-        return False
-    return True
+        return response.content.decode(response.charset_encoding or "utf-8", "replace")
+    except (LookupError, ValueError):
+        # What the server calls a charset is none, or not one that takes any bytes.
+        return response.content.decode("utf-8", "replace")
 
 
 def _told(event: events.Event) -> None:

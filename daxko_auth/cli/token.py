@@ -18,6 +18,7 @@ from daxko_auth.cli.printing import (
     print_facts,
     print_json,
     say,
+    tell,
 )
 from daxko_auth.client import Daxko
 from daxko_auth.model.credentials import secrets_from_env
@@ -84,7 +85,7 @@ def _print(held: AccessToken | MemberToken, facts: dict[str, str], *, reveal: bo
         }
         print_json(shown | {"token": held.reveal()} if reveal else shown)
     elif reveal or not is_watched():
-        typer.echo(held.reveal())
+        tell(held.reveal())
     else:
         expires = f"{instant(held.expires_at)}, in {duration(left)}"
         print_facts({**facts, "fingerprint": held.fingerprint, "age": duration(age), "expires": expires})

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from daxko_auth.cli.opening import BaseUrl, open_source
-from daxko_auth.cli.printing import AsJson, print_facts, print_json, say
+from daxko_auth.cli.printing import AsJson, console, print_facts, print_json, say
 from daxko_auth.model.errors import TokenRequestError
 from daxko_auth.model.events import Event, RenewalFailed, TokenRenewed, TokenRequested
 from daxko_auth.model.scope import ClientScope
@@ -43,7 +42,7 @@ def warm(
         raise typer.BadParameter("name the Daxko clients, or a file of them with --file", param_hint="SCOPE")
     began = time.monotonic()
     asked: Counter[str] = Counter()
-    bar = Progress("tokens", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+    bar = Progress("tokens", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console(stderr=True))
     task = bar.add_task("tokens", total=len(wanted))
 
     def happened(event: Event) -> None:

@@ -1,12 +1,34 @@
 """
 The one logger: `daxko_auth`. Silent until the program configures logging, as libraries are.
+
+What it is told about, by a server or a program, can neither forge a line nor act on the terminal that shows the log.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final
+
+from daxko_auth.model.masking import printable
+
+
+class _Printable(logging.Filter):
+    """Makes the arguments of a message printable, before any handler sees them; numbers stay numbers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, Mapping):
+            record.args = {name: _shown(value) for name, value in record.args.items()}
+        elif record.args:
+            record.args = tuple(map(_shown, record.args))
+        return True
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, int | float) else printable(str(value))
+
 
 log: Final = logging.getLogger("daxko_auth")
 log.addHandler(logging.NullHandler())
+log.addFilter(_Printable())
 
 #: Seconds in which a trouble that lasts is warned of once.
 WARNING_WINDOW: Final = 60.0

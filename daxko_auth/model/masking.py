@@ -15,6 +15,7 @@ import unicodedata
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
 from typing import AnyStr, Final
@@ -160,6 +161,10 @@ class KnownSecrets:
             self._depth = max(self._depth, _DEPTH + depth)
             for form in forms:
                 self._look_for(form, _Form(secret))
+                # A sign before it may make an escape of its beginning.
+                begun = {sign + form for sign in (b"%", b"\\", b"=", b"&")}
+                for eaten in _own_forms(*begun)[1] - begun:
+                    self._bytes.setdefault(_spaced(eaten), _Form(secret))
                 # Its last sign may be the first one of an escape with what follows.
                 cut = _OPEN_END.sub(b"", form)
                 if _SHORTEST_FORM <= len(cut) < len(form):
@@ -186,17 +191,19 @@ class KnownSecrets:
                 merged.append((start, end, secret))
         return [Found(*span) for span in (_in_characters(data, merged) if isinstance(text, str) else merged)]
 
-    def mask(self, text: AnyStr, by: Callable[[Secret], str] = lambda _: MASK) -> AnyStr:
-        """Return `text` with what `by` gives for each secret in its place; in UTF-16 bytes, in UTF-16."""
-        pieces: list[AnyStr] = []
-        done = 0
-        for found in self.find(text):
-            mask = by(found.secret)
-            pieces.append(text[done : found.start])
-            pieces.append(mask if isinstance(text, str) else mask.encode(_charset_of(text)))
-            done = found.end
-        pieces.append(text[done:])
-        return text[:0].join(pieces)
+    def mask(self, text: str, by: Callable[[Secret], str] = lambda _: MASK) -> str:
+        """Return `text` with what `by` gives for each secret in its place."""
+        return _replaced(text, [(found, by(found.secret)) for found in self.find(text)])
+
+    def mask_bytes(self, data: bytes, by: Callable[[Secret], str] = lambda _: MASK) -> bytes:
+        """Do the same to bytes in any charset; in UTF-16 where they begin with its mark, and else in UTF-8."""
+        charset = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(data[:2])
+        if charset:
+            with suppress(UnicodeError):
+                data = self.mask(data.decode(charset), by).encode(charset)
+        # In any case, as a mark may say what is not so.
+        masks = [(found, by(found.secret).encode().decode("latin-1")) for found in self.find(data)]
+        return _replaced(data.decode("latin-1"), masks).encode("latin-1")
 
     def _spans(self, data: bytes) -> Iterator[tuple[int, int, Secret]]:
         waiting = deque((reading, 0) for reading in _readings(_View(data, _same), self._reach, is_text=True))
@@ -240,6 +247,15 @@ class KnownSecrets:
                     map(len, map(_FOLDING.__getitem__, map(ord, text))), (len(char.encode(*_UTF_8)) for char in text)
                 )
                 yield *way_back(start, end), form
+
+
+def _replaced(text: str, masks: Iterable[tuple[Found, str]]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for found, mask in masks:
+        pieces += [text[done : found.start], mask]
+        done = found.end
+    return "".join([*pieces, text[done:]])
 
 
 def quote(text: object, secrets: Iterable[Secret], *, limit: int = 200) -> str | None:
@@ -374,12 +390,12 @@ def _decoded(view: _View, reach: int) -> Iterator[_View]:
 
 
 def _readings(view: _View, reach: int, *, is_text: bool = False) -> Iterator[_View]:
-    """Yield a view as it is and in other charsets, each with what belongs together apart and joined."""
-    misread = _unescaped(view, _MISREAD, reach) if is_text else ()
-    for reading in (view, *misread, *_out_of_utf_16(view, reach)):
-        yield reading
-        # A line may break within an escape, which is one only without that.
-        yield from _unescaped(reading, _JOINTS, reach)
+    """Yield a view as it is and in other charsets, each also with what belongs together joined."""
+    # A line may break within an escape, which is one only without that.
+    for whole in (view, *_unescaped(view, _JOINTS, reach)):
+        misread = _unescaped(whole, _MISREAD, reach) if is_text else ()
+        for reading in (whole, *misread, *_out_of_utf_16(whole, reach)):
+            yield from (reading, *_unescaped(reading, _JOINTS, reach))
 
 
 def _unescaped(view: _View, pattern: re.Pattern[bytes], reach: int) -> Iterator[_View]:
@@ -512,23 +528,16 @@ def _length_in_utf_16(char: str) -> int:
 # Knowing: what is looked for.
 
 
-def _own_forms(written: bytes) -> tuple[int, set[bytes]]:
-    """
-    Return a secret as it is, and as it comes out where it is decoded itself, with the number of steps that takes.
-
-    So it does where only a part of it was escaped, and where the sign before it makes an escape of its beginning.
-    """
-    forms, steps, depth = {written}, {written}, 0
+def _own_forms(*written: bytes) -> tuple[int, set[bytes]]:
+    """Return what was written and all that it can be decoded to itself, with the number of steps that takes."""
+    forms = set(written)
+    steps = forms
+    depth = 0
     while steps and depth < _MOST_OWN_DEPTH:
-        depth += any(True for step in steps for _ in _steps_from(step))
-        further = {
-            form for step in steps for sign in (b"", b"%", b"\\", b"=", b"&") for form in _steps_from(sign + step)
-        }
-        steps = set()
-        for form in sorted(further, key=len):
-            if len(form) >= _SHORTEST_FORM and not any(known in form for known in forms):
-                steps.add(form)
-                forms.add(form)
+        further = {form for step in steps for form in _steps_from(step)}
+        depth += bool(further)
+        steps = {form for form in further if len(form) >= _SHORTEST_FORM} - forms
+        forms |= steps
     return depth, forms
 
 
@@ -578,7 +587,3 @@ def _in_characters(data: bytes, spans: Iterable[tuple[int, int, Secret]]) -> Ite
             done = at
             places.append(count)
         yield places[0], places[1], secret
-
-
-def _charset_of(data: bytes) -> str:
-    return {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(data[:2], "utf-8")

@@ -1,12 +1,18 @@
-"""A server's words in our messages: short, printable, and without a secret."""
+"""Text from outside: a secret is found however it is spelt, and what is shown is short and printable."""
 
+import html
 import json
+import secrets
+import unicodedata
+from urllib.parse import quote as percent_encoded
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from model.spellings import SPELLINGS
 
-from daxko_auth.model.masking import quote
+from daxko_auth.model import masking
+from daxko_auth.model.masking import KnownSecrets, printable, quote
 from daxko_auth.model.secret import Secret
 
 PASSWORD = Secret("hunter2 & more")
@@ -109,3 +115,223 @@ def test_no_text_raises_and_no_secret_stays(before: str, secret: str, after: str
 def test_a_secret_is_masked_in_every_spelling_of_a_url(shown: str) -> None:
     """As in a path, with its slash encoded too, and as in a form."""
     assert quote(f"wrong: {shown}!", [Secret("a b/c+d")]) == "wrong: ***!"
+
+
+# Any text, and those that a decoder takes for its own: signs of each spelling, and digits that go on with one.
+ANY_SECRET = st.one_of(
+    st.text(min_size=8, max_size=60),
+    st.text("abc019+/=%&#;xun \"'<\u00e4\u20ac\u0416\U0001f600", min_size=8, max_size=40),
+    st.text("0123456789abcdef", min_size=8, max_size=64),
+)
+BEFORE = st.one_of(
+    st.text("ab =%&:/\n\u00e4"), st.sampled_from(["token=", '{"pass": "', "https://x.test/?q=", "%", "="])
+)
+AFTER = st.one_of(st.text("ab =%&:/\n\u00e4"), st.sampled_from(['"}', "&more=1", "=\n41", "41", "n", " is wrong."]))
+
+
+@given(ANY_SECRET, st.lists(st.sampled_from(sorted(SPELLINGS)), max_size=3), BEFORE, AFTER)
+def test_a_secret_is_found_under_any_three_spellings(secret: str, chain: list[str], before: str, after: str) -> None:
+    """A gateway puts JSON into HTML, and a log of it into base64; nobody lists all of that."""
+    spelt = secret
+    for name in chain:
+        spelt = SPELLINGS[name](spelt)
+    found = KnownSecrets([Secret(secret)]).find(before + spelt + after)
+
+    assert any(each.start < len(before + spelt) and each.end > len(before) for each in found)
+    assert all(0 <= each.start < each.end <= len(before + spelt + after) for each in found)
+
+
+def folded(text: str) -> str:
+    """Return what two texts that look alike have in common."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(char for char in plain if char.isprintable() and char not in " +")
+
+
+@given(ANY_SECRET, st.text())
+def test_a_text_without_the_secret_is_untouched(secret: str, text: str) -> None:
+    """A mask where none belongs makes a message useless, and a cassette another one."""
+    assume(secret not in text and not (folded(secret) and folded(secret) in folded(text)))
+
+    assert KnownSecrets([Secret(secret)]).mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "near", ["athan-1234567", "nathan-123456", "nathan-1234568", "nathan-%31%32%33", "nathan--1234567"]
+)
+def test_what_only_resembles_the_secret_is_untouched(near: str) -> None:
+    """All but one character of it is another text."""
+    assert KnownSecrets([Secret("nathan-1234567")]).mask(f"it was {near}!") == f"it was {near}!"
+
+
+WORD = "pass w\u00f6rd/7"
+PLACES = [
+    ("it was pass w\u00f6rd/7.", "it was ***."),
+    ("it was PASS W\u00d6RD/7.", "it was ***."),
+    ("it was pass wo\u0308rd/7.", "it was ***."),
+    ("it was \uff50\uff41ss w\u00f6rd/7.", "it was ***."),
+    ("it was pa\u200bss w\u00f6rd/\u00ad7.", "it was ***."),
+    ("it was pass\r\n    w\u00f6rd/7.", "it was ***."),
+    ("?q=pass+w%C3%B6rd%2f7&r=1", "?q=***&r=1"),
+    ("?q=pass%20w%F6rd/7&r=1", "?q=***&r=1"),
+    ("?q=pass%u0020w%u00f6rd/7&r=1", "?q=***&r=1"),
+    (r"""b'pass w\xc3\xb6rd/7\''""", "b'***\\''"),
+    ("pass&nbsp;w&ouml;rd&sol;7 &amp; &unknown;", "*** &amp; &unknown;"),
+    ("pass w&#246;rd/7 &#99999999;", "*** &#99999999;"),
+    ("pass w=C3=\r\n=B6rd/7=2E", "***=2E"),
+    ("pass w\u00c3\u00b6rd/7", "***"),
+    ("Basic dTpwYXNzIHf2cmQvNz8h", "Basic dT***8h"),
+]
+
+
+@pytest.mark.parametrize(("text", "masked"), PLACES, ids=range(len(PLACES)))
+def test_only_what_spells_the_secret_is_masked(text: str, masked: str) -> None:
+    """What stands around it is what an operator needs."""
+    assert KnownSecrets([Secret(WORD)]).mask(text) == masked
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+def test_bytes_are_masked_in_any_charset(charset: str) -> None:
+    """A body says its charset or does not, and may be wrong about it."""
+    masked = KnownSecrets([Secret(WORD)]).mask_bytes(f"\u00e4: {WORD} and {html.escape(WORD)}".encode(charset))
+
+    assert WORD not in masked.decode(charset, "replace")
+    if charset == "utf-16" or not charset.startswith("utf-16"):
+        assert masked.decode(charset) == "\u00e4: *** and ***"
+
+
+def test_bytes_in_utf_16_without_a_letter_of_ascii_are_masked() -> None:
+    """Nothing in them tells UTF-16 from anything else."""
+    word = "\u0436\u0438\u0432\u0435\u0435\u0432\u0441\u0435\u0445"
+
+    known = KnownSecrets([Secret(word)])
+    marked = b"\xfe\xff" + f"{word}.".encode("utf-16-be")
+
+    assert known.mask_bytes(word.encode("utf-16-be")) == b"***"
+    assert known.mask_bytes(marked).decode("utf-16") == "***."
+    assert known.mask_bytes(b"\xff\xfe\x00" + word.encode()) == b"\xff\xfe\x00***", "the mark is wrong"
+
+
+def test_each_secret_has_a_mask_of_its_own() -> None:
+    """A cassette has a placeholder for each."""
+    known = {Secret("first secret"): "<first>", Secret("second secret"): "<second>", Secret("pin"): "<pin>"}
+
+    masked = KnownSecrets(known).mask("second%20secret, first+secret; pin%20", known.__getitem__)
+
+    assert masked == "<second>, <first>; <pin>%20"
+
+
+def test_places_are_those_in_the_text() -> None:
+    """A scanner says where; and a character is never cut in two."""
+    known = KnownSecrets([Secret("first secret")])
+
+    assert [(each.start, each.end) for each in known.find("\U0001f511\u00e4 first%20secret")] == [(3, 17)]
+    assert [(each.start, each.end) for each in known.find("\u00e4 first secret".encode())] == [(3, 15)]
+    assert "secret" not in repr(known.find("first secret")) + repr(known)
+
+
+def test_thousands_of_secrets_are_looked_for_at_once() -> None:
+    """A recording meets a new token with each scope; blank ones and those already known add nothing."""
+    known = KnownSecrets([Secret("")])
+    assert known.find("anything") == []
+    values = [secrets.token_urlsafe(30) for _ in range(500)]
+    for value in [*values, *values]:
+        known.add(Secret(value))
+    text = " ".join(f"{percent_encoded(value)}, " for value in values[::100])
+
+    assert known.mask(text) == " ".join(["***, "] * 5)
+    assert known.mask("nothing here") == "nothing here"
+
+
+HOSTILE = [
+    "%25",
+    "&amp;",
+    "=3D",
+    "=\n",
+    "=",
+    "\\",
+    "\\n",
+    "A",
+    "QUJD",
+    "abcdefghijk ",
+    "%41\\u0041&#65;=41QUJDREVGR0hJSktM ",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_hostile_texts_are_looked_through_in_bounded_work(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of a text grows with its length and no faster, whatever it is made of."""
+    read: list[int] = []
+    look = KnownSecrets._in_view
+    monkeypatch.setattr(
+        KnownSecrets, "_in_view", lambda known, view, depth: read.append(len(view.data)) or look(known, view, depth)
+    )
+
+    KnownSecrets([Secret("hunter2 & more")]).find(piece * (60_000 // len(piece)))
+
+    assert sum(read) < 60_000 * 16
+
+
+def test_what_cannot_be_looked_through_is_masked_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who nests deeply enough must not get a secret past the mask."""
+    monkeypatch.setattr(masking, "_LARGEST_VIEWS", 1)
+    monkeypatch.setattr(masking, "_VIEWS_OF_ANY", 0)
+
+    assert KnownSecrets([Secret("hunter2 & more")]).mask("%2541\\u0041 &amp; more") == "***"
+
+
+def test_characters_beyond_the_usual_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server chooses which, and there are a million."""
+    monkeypatch.setattr(masking, "_MOST_CHARACTERS", 0)
+    before = len(masking._SHOWN)
+
+    assert printable("\U000f1234") == "\\U000f1234"
+    assert len(masking._SHOWN) == before
+
+
+@pytest.mark.parametrize("secret", ["pin", "a&b", "1234567"])
+def test_a_short_secret_is_masked_as_it_is_and_in_simple_spellings(secret: str) -> None:
+    """Members choose their passwords; in base64 a short one would be found by chance."""
+    known = KnownSecrets([Secret(secret)])
+
+    assert known.mask(f"it was {secret}!") == "it was ***!"
+    assert known.mask(f"it was {percent_encoded(secret)}, {html.escape(secret)}, {json.dumps(secret)}") == (
+        'it was ***, ***, "***"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain \u00e4 \u2603 \U0001f511 \u2764\ufe0f", "plain \u00e4 \u2603 \U0001f511 \u2764\ufe0f"),
+        ("\x1b]0;owned\x07\x1b[31m", r"\x1b]0;owned\x07\x1b[31m"),
+        ("\x9b31m \x85 \x7f \x00", r"\x9b31m \x85 \x7f \x00"),
+        ("one\r\ntwo\rthree\u2028four\tfive", r"one\r\ntwo\rthree\u2028four\tfive"),
+        ("evil\u202eterces \u2066x\u2069 \u061c", r"evil\u202eterces \u2066x\u2069 \u061c"),
+        (
+            "zero\u200bwidth \ufeff\u00ad\u2060 \u3164\u034f\ufe00",
+            r"zero\u200bwidth \ufeff\xad\u2060 \u3164\u034f\ufe00",
+        ),
+        ("tag \U000e0041 \U000e0101", r"tag \U000e0041 \U000e0101"),
+        ("half \ud83d", r"half \ud83d"),
+        ("blank\u00a0of\u2003another width", "blank of another width"),
+        ("private \ue000", r"private \ue000"),
+    ],
+)
+def test_what_would_act_or_is_not_seen_is_shown_by_its_number(text: str, shown: str) -> None:
+    """A title, a clipboard, a line that was never logged: a terminal and a log do what they are told."""
+    assert printable(text) == shown
+    assert printable(shown) == shown
+
+
+def test_lines_are_kept_where_a_body_has_them() -> None:
+    """Only real ones: a lone carriage return writes over what stands there."""
+    assert printable("a\r\n\tb\nc\rd\x1b\u2029", keep_lines=True) == "a\n\tb\nc\\rd\\x1b\\u2029"
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["123e4567-e89b-12d3-a456-426614174000", "https://docs.test/errors", "unsupported_grant_type", "1234567890"],
+)
+def test_names_numbers_and_addresses_stay(word: str) -> None:
+    """An operator searches for them, and gives them to the vendor."""
+    assert quote(f"See {word}.", []) == f"See {word}."
