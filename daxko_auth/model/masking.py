@@ -200,9 +200,11 @@ class KnownSecrets:
             return
         text = view.data.decode(*_UTF_8)
         folded = text.translate(_FOLDING)
-        heads: Iterable[str] = self._folded
         if len(self._folded) > _MANY:
-            heads = {folded[at : at + SHORTEST] for at in range(len(folded))} & self._folded.keys()
+            pieces = {folded[at : at + SHORTEST] for at in range(len(folded))}
+            heads = [piece for piece in pieces if piece in self._folded]
+        else:
+            heads = list(self._folded)
         way_back: Trace | None = None
         for head in heads:
             for start, end, form in _occurrences(folded, self._folded[head].items()):
@@ -326,7 +328,8 @@ def _spaced(data: bytes) -> bytes:
 
 
 def _occurrences(text: AnyStr, forms: Iterable[tuple[AnyStr, _Form]]) -> Iterator[tuple[int, int, _Form]]:
-    for written, form in forms:
+    # A copy, as another thread may add a secret.
+    for written, form in list(forms):
         at = text.find(written)
         while at >= 0:
             yield at, at + len(written), form
