@@ -6,21 +6,30 @@ each of these views the secrets are looked for; what is found is traced back to 
 of steps and the size of all views are bounded; what cannot be looked through within these bounds is masked whole.
 """
 
-import binascii
 import codecs
 import re
-import sys
 import unicodedata
-from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import lru_cache
-from itertools import accumulate
 from typing import AnyStr, Final
 
 from attrs import field, frozen
 
+from daxko_auth.model.decoding import (
+    OPEN_END,
+    SHORTEST_FORM,
+    Trace,
+    View,
+    between,
+    bytes_of,
+    decoded,
+    in_charsets,
+    own_forms,
+    readings,
+    same,
+    unlike_utf_16,
+)
 from daxko_auth.model.secret import Secret
 
 MASK: Final = "***"
@@ -29,46 +38,12 @@ SHORTEST: Final = 8
 
 # Steps from the text to a view: three spellings, and those that a secret's own text takes.
 _DEPTH: Final = 3
-_MOST_OWN_DEPTH: Final = 3
 # Bytes of all views together, for each byte of the text and for any text.
 _LARGEST_VIEWS: Final = 32
 _VIEWS_OF_ANY: Final = 1 << 22
-# A form of a secret that is shorter, because its own text can be decoded, stands in many texts by chance.
-_SHORTEST_FORM: Final = 4
 # From how many secrets on it is faster to look up each piece of a view than to look for each secret.
 _MANY: Final = 200
 
-_ESCAPES: Final = (
-    # Percent-encoding, as in URLs and forms, and as JavaScript's escape() wrote it.
-    rb"%[0-9A-Fa-f]{2}"
-    # JSON, and the strings of programs. A character beyond the first 65,536 takes two.
-    rb"|[\\%]u[dD][89abAB][0-9A-Fa-f]{2}[\\%]u[dD][c-fC-F][0-9A-Fa-f]{2}|[\\%]u[0-9A-Fa-f]{4}"
-    rb"|\\x[0-9A-Fa-f]{2}|\\[\"'/bfnrt]"
-    # HTML.
-    rb"|&#[0-9]{1,8};|&#[xX][0-9A-Fa-f]{1,8};|&[A-Za-z][A-Za-z0-9]{1,31};"
-)
-_QUOTED_PRINTABLE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
-# What belongs together: the two lines at a soft break of quoted-printable, and the two halves of a character.
-_JOINTS: Final = re.compile(rb"=[ \t]*\r?\n|\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
-_BACKSLASHES: Final = re.compile(rb"\\\\")
-# Where a sign has two meanings, with each of them: in `token=d9...` it is that of a form, and of two backslashes the
-# second may be the first sign of what follows.
-_READINGS: Final = (
-    (re.compile(rb""), re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern)),
-    (_QUOTED_PRINTABLE, re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern + b"|" + _QUOTED_PRINTABLE.pattern)),
-    (_BACKSLASHES, re.compile(_ESCAPES + rb"|\\\\(?![\"'/bfnrtux])")),
-)
-# UTF-8 that somebody read as Latin-1, as HTTP libraries read headers.
-_MISREAD: Final = re.compile(rb"[\xc2\xc3][\x80-\xbf]")
-_OPEN_END: Final = re.compile(rb"(?:[%=][0-9A-Fa-f]?|[\\&])+\Z")
-_LETTERS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-# Eleven letters hold eight bytes. Lines are wrapped by MIME.
-_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{11,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]+)*")
-_LINE: Final = re.compile(rb"[A-Za-z0-9+/_-]+")
-_URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
-_FILLER: Final = b"AAAA"
-# Two letters or signs of ASCII, as all escapes begin.
-_UTF_16: Final = re.compile(rb"[ -~]\0[ -~]\0")
 # Codes of RFC 6749 section 5.2 and RFC 6750 section 3.1: words of theirs, even if a password is one of the words.
 _CODES: Final = frozenset(
     {
@@ -94,11 +69,6 @@ _UNSEEN: Final = re.compile(
 _LINE_ENDS: Final = "\u2028\u2029"
 # As many as most texts have, garbage included.
 _MOST_CHARACTERS: Final = 1 << 16
-# What no escape, base64 or character has in it.
-_GAP: Final = b"\xff"
-
-_Span = tuple[int, int]
-_Trace = Callable[[int, int], _Span]
 
 
 @frozen
@@ -110,22 +80,18 @@ class Found:
     secret: Secret = field(repr=False)
 
 
-@frozen(eq=False)
-class _View:
-    """A text, or what decoding it gave, and the way back from a part of it to a part of the text."""
-
-    data: bytes = field(repr=False)
-    trace: _Trace
-    #: Whether it is a reading of the same characters, and not of what base64 or another charset held.
-    is_plain: bool = True
-
-
 @frozen
 class _Form:
     """A form of a secret that is looked for, without the bytes that were cut off its end."""
 
     secret: Secret
     cut: int = 0
+
+
+def _keep(forms: dict[AnyStr, _Form], written: AnyStr, form: _Form) -> None:
+    # One secret may be the beginning of another; as a whole it is looked for in more places.
+    if written not in forms or form.cut < forms[written].cut:
+        forms[written] = form
 
 
 class KnownSecrets:
@@ -148,39 +114,38 @@ class KnownSecrets:
         if not secret or secret in self._secrets:
             return
         self._secrets[secret] = None
-        written = _bytes_of(secret.reveal())
+        written = bytes_of(secret.reveal())
         self._reach = max(self._reach, 16 * len(written) + 64)
         if len(secret.reveal()) < SHORTEST:
             self._short |= dict.fromkeys((written, written.replace(b" ", b"+")), _Form(secret))
             return
-        for form in _unlike_utf_16(secret.reveal()):
+        for form in unlike_utf_16(secret.reveal()):
             self._bytes[_spaced(form)] = _Form(secret)
-        for encoded in _in_charsets(secret.reveal()):
-            depth, forms = _own_forms(encoded)
+        for encoded in in_charsets(secret.reveal()):
+            depth, forms = own_forms(encoded)
             self._depth = max(self._depth, _DEPTH + depth)
             for form in forms:
-                self._look_for(form, _Form(secret))
+                self._look_for(form, secret)
                 # A sign before it may make an escape of its beginning.
                 begun = {sign + form for sign in (b"%", b"\\", b"=", b"&")}
-                for eaten in _own_forms(*begun)[1] - begun:
-                    self._bytes.setdefault(_spaced(eaten), _Form(secret))
-                # Its last sign may be the first one of an escape with what follows.
-                cut = _OPEN_END.sub(b"", form)
-                if _SHORTEST_FORM <= len(cut) < len(form):
-                    self._look_for(cut, _Form(secret, cut=len(form) - len(cut)))
+                for eaten in own_forms(*begun)[1] - begun:
+                    self._look_for(eaten, secret, is_exact=True)
 
-    def _look_for(self, written: bytes, form: _Form) -> None:
-        folded = _folded(written)
-        if len(folded) >= SHORTEST:
-            self._folded[folded[:SHORTEST]].setdefault(folded, form)
-        else:
-            self._bytes.setdefault(_spaced(written), form)
+    def _look_for(self, written: bytes, secret: Secret, *, is_exact: bool = False) -> None:
+        # Its last sign may be the first one of an escape with what follows.
+        for kept in {written, OPEN_END.sub(b"", written)}:
+            form = _Form(secret, cut=len(written) - len(kept))
+            folded = _folded(kept)
+            if len(folded) >= SHORTEST and not is_exact:
+                _keep(self._folded[folded[:SHORTEST]], folded, form)
+            elif len(kept) >= SHORTEST_FORM:
+                _keep(self._bytes, _spaced(kept), form)
 
     def find(self, text: str | bytes) -> list[Found]:
         """Return where secrets stand in `text`, in order; what overlaps is one."""
         if not self._secrets:
             return []
-        data = _bytes_of(text) if isinstance(text, str) else text
+        data = bytes_of(text) if isinstance(text, str) else text
         spans = sorted(self._spans(data), key=lambda span: (span[0], -span[1]))
         merged: list[tuple[int, int, Secret]] = []
         for start, end, secret in spans:
@@ -205,7 +170,7 @@ class KnownSecrets:
         return _replaced(data.decode("latin-1"), masks).encode("latin-1")
 
     def _spans(self, data: bytes) -> Iterator[tuple[int, int, Secret]]:
-        waiting = deque((reading, 0) for reading in _readings(_View(data, _same), self._reach, is_text=True))
+        waiting = deque((reading, 0) for reading in readings(View(data, same), self._reach, is_text=True))
         seen: set[tuple[int, int]] = set()
         left = len(data) * _LARGEST_VIEWS + _VIEWS_OF_ANY
         while waiting:
@@ -223,10 +188,10 @@ class KnownSecrets:
                 if depth or not form.cut:
                     yield *view.trace(start, min(end + form.cut, len(view.data))), form.secret
             if depth < self._depth:
-                further = (each for made in _decoded(view, self._reach) for each in _readings(made, self._reach))
+                further = (each for made in decoded(view, self._reach) for each in readings(made, self._reach))
                 waiting.extend((each, depth + 1) for each in further)
 
-    def _in_view(self, view: _View, depth: int) -> Iterator[tuple[int, int, _Form]]:
+    def _in_view(self, view: View, depth: int) -> Iterator[tuple[int, int, _Form]]:
         if self._short and view.is_plain and depth <= 1:
             yield from _occurrences(view.data, self._short.items())
         if self._bytes:
@@ -235,14 +200,16 @@ class KnownSecrets:
             return
         text = view.data.decode(*_UTF_8)
         folded = text.translate(_FOLDING)
-        heads: Iterable[str] = self._folded
         if len(self._folded) > _MANY:
-            heads = {folded[at : at + SHORTEST] for at in range(len(folded))} & self._folded.keys()
-        way_back: _Trace | None = None
+            pieces = {folded[at : at + SHORTEST] for at in range(len(folded))}
+            heads = [piece for piece in pieces if piece in self._folded]
+        else:
+            heads = list(self._folded)
+        way_back: Trace | None = None
         for head in heads:
             for start, end, form in _occurrences(folded, self._folded[head].items()):
                 # Only needed where there is something.
-                way_back = way_back or _between(
+                way_back = way_back or between(
                     map(len, map(_FOLDING.__getitem__, map(ord, text))), (len(char.encode(*_UTF_8)) for char in text)
                 )
                 yield *way_back(start, end), form
@@ -336,9 +303,6 @@ _SHOWN: Final = _Characters(_shown)
 _BLANKED: Final = _Characters(lambda char: char if _is_seen(char) else " ")
 
 
-# Looking: the same characters, folded; for comparison only.
-
-
 def _compared(char: str) -> str:
     """Return what a character is compared as: without case, form, blanks, and what nobody sees."""
     if "\udc80" <= char <= "\udcff":
@@ -363,217 +327,13 @@ def _spaced(data: bytes) -> bytes:
     return data.replace(b"+", b" ")
 
 
-def _between(lengths: Iterable[int], lengths_there: Iterable[int]) -> _Trace:
-    """Return the way from one form of a text to another; of each character, the length in either is given."""
-    ends = list(accumulate(lengths))
-    places = [0, *accumulate(lengths_there)]
-    return lambda start, end: (places[bisect_right(ends, start)], places[bisect_right(ends, end - 1) + 1])
-
-
 def _occurrences(text: AnyStr, forms: Iterable[tuple[AnyStr, _Form]]) -> Iterator[tuple[int, int, _Form]]:
-    for written, form in forms:
+    # A copy, as another thread may add a secret.
+    for written, form in list(forms):
         at = text.find(written)
         while at >= 0:
             yield at, at + len(written), form
             at = text.find(written, at + len(written))
-
-
-# Decoding: from a view to those that are one step further.
-
-
-def _decoded(view: _View, reach: int) -> Iterator[_View]:
-    for sign, escapes in _READINGS:
-        if sign.search(view.data):
-            yield from _unescaped(view, escapes, reach)
-    yield from _out_of_base64(view)
-
-
-def _readings(view: _View, reach: int, *, is_text: bool = False) -> Iterator[_View]:
-    """Yield a view as it is and in other charsets, each also with what belongs together joined."""
-    # A line may break within an escape, which is one only without that.
-    for whole in (view, *_unescaped(view, _JOINTS, reach)):
-        misread = _unescaped(whole, _MISREAD, reach) if is_text else ()
-        for reading in (whole, *misread, *_out_of_utf_16(whole, reach)):
-            yield from (reading, *_unescaped(reading, _JOINTS, reach))
-
-
-def _unescaped(view: _View, pattern: re.Pattern[bytes], reach: int) -> Iterator[_View]:
-    """Yield what each escape stands for, with as much around it as a secret can reach; nothing if there is none."""
-    data, trace = view.data, view.trace
-    pieces: list[bytes] = []
-    # Where a piece begins in the view made and in this one: in turn what is kept, and what stands for something else.
-    made, taken = [0], [0]
-    done = size = 0
-
-    def replace(start: int, end: int, by: bytes) -> None:
-        nonlocal done, size
-        pieces.extend((data[done:start], by))
-        made.append(size := size + start - done)
-        made.append(size := size + len(by))
-        taken.extend((start, end))
-        done = end
-
-    for found in pattern.finditer(data):
-        char = _meaning(found.group())
-        if char is None:
-            continue
-        start, end = found.span()
-        first, last = (done + reach if pieces else 0), start - reach
-        if first < last:
-            replace(first, last, _GAP)
-        replace(start, end, char)
-    if not pieces:
-        return
-    pieces.append(data[done : done + reach])
-
-    def way_back(start: int, end: int) -> _Span:
-        first, last = bisect_right(made, start) - 1, bisect_right(made, end - 1) - 1
-        came_from = taken[first] if first % 2 else taken[first] + start - made[first]
-        return trace(came_from, taken[last + 1] if last % 2 else taken[last] + end - made[last])
-
-    yield _View(b"".join(pieces), way_back, view.is_plain)
-
-
-@lru_cache(maxsize=4096)
-def _meaning(escape: bytes) -> bytes | None:
-    """Return what an escape stands for, or None if it is none after all."""
-    sign, kind = escape[:1], escape[1:2]
-    if sign == b"&":
-        return _character(escape[1:].rstrip(b";").decode())
-    if sign == b"\\" and kind not in (b"u", b"x"):
-        return _LETTERS.get(kind, kind)
-    if kind == b"u":
-        units = bytes.fromhex(escape[2:6].decode() + escape[8:].decode())
-        return _bytes_of(units.decode("utf-16-be", "surrogatepass"))
-    if sign == b"\xed":
-        return _joined(escape.decode("utf-8", "surrogatepass")).encode()
-    if sign in (b"\xc2", b"\xc3"):
-        return escape.decode().encode("latin-1")
-    return bytes.fromhex(escape.strip(b"=%\\x \t\r\n").decode())
-
-
-def _character(reference: str) -> bytes | None:
-    if not reference.startswith("#"):
-        # Two thousand names, which most programs never need.
-        import html.entities  # noqa: PLC0415
-
-        named = html.entities.html5.get(f"{reference};")
-        return None if named is None else _bytes_of(named)
-    number = reference[1:].lower()
-    code = int(number.removeprefix("x"), 16 if number.startswith("x") else 10)
-    return _bytes_of(chr(code)) if code <= sys.maxunicode else None
-
-
-def _out_of_base64(view: _View) -> Iterator[_View]:
-    """Yield what all base64 in it holds, for each of the four places at which the first whole letter may stand."""
-    trace = view.trace
-    letters: list[bytes] = []
-    # Of each line: where it begins among all letters, and from where to where it stands in the view.
-    begins: list[int] = []
-    lines: list[tuple[int, int]] = []
-    size = 0
-    for run in _BASE64.finditer(view.data):
-        for line in _LINE.finditer(view.data, *run.span()):
-            begins.append(size)
-            lines.append(line.span())
-            letters.append(line.group())
-            size += len(letters[-1])
-        letters.append(b"A" * (-size % 4) + _FILLER)
-        size += len(letters[-1])
-    joined = b"".join(letters).translate(_URL_SAFE)
-
-    def place(letter: int) -> int:
-        index = bisect_right(begins, letter) - 1
-        start, end = lines[index]
-        return min(start + letter - begins[index], end - 1)
-
-    for shift in range(4 if letters else 0):
-        part = joined[shift : shift + (len(joined) - shift) // 4 * 4]
-
-        def way_back(start: int, end: int, shift: int = shift) -> _Span:
-            return trace(place(shift + start * 4 // 3), place(shift + (end * 4 + 2) // 3 - 1) + 1)
-
-        yield _View(binascii.a2b_base64(part), way_back, is_plain=False)
-
-
-def _out_of_utf_16(view: _View, reach: int) -> Iterator[_View]:
-    """Yield what each stretch around letters in UTF-16 says, in either order and from either byte on."""
-    stretches: list[tuple[int, int]] = []
-    for found in _UTF_16.finditer(view.data):
-        start, end = max(found.start() - reach, 0), found.end() + reach
-        if stretches and start <= stretches[-1][1]:
-            start = stretches.pop()[0]
-        stretches.append((start, end))
-    for first, last in stretches:
-        for start in (first, first + 1):
-            part = view.data[start:last]
-            for charset in ("utf-16-le", "utf-16-be"):
-                yield _in_utf_16(view.trace, start, part[: len(part) // 2 * 2].decode(charset, "replace"))
-
-
-def _in_utf_16(trace: _Trace, begins: int, text: str) -> _View:
-    ways: list[_Trace] = []
-
-    def way_back(start: int, end: int) -> _Span:
-        if not ways:
-            ways.append(_between(map(len, map(str.encode, text)), map(_length_in_utf_16, text)))
-        first, last = ways[0](start, end)
-        return trace(begins + first, begins + last)
-
-    return _View(text.encode(), way_back, is_plain=False)
-
-
-def _length_in_utf_16(char: str) -> int:
-    return 2 if char <= "\uffff" else 4
-
-
-# Knowing: what is looked for.
-
-
-def _own_forms(*written: bytes) -> tuple[int, set[bytes]]:
-    """Return what was written and all that it can be decoded to itself, with the number of steps that takes."""
-    forms = set(written)
-    steps = forms
-    depth = 0
-    while steps and depth < _MOST_OWN_DEPTH:
-        further = {form for step in steps for form in _steps_from(step)}
-        depth += bool(further)
-        steps = {form for form in further if len(form) >= _SHORTEST_FORM} - forms
-        forms |= steps
-    return depth, forms
-
-
-def _steps_from(written: bytes) -> Iterator[bytes]:
-    for _, escapes in _READINGS:
-        yield from (view.data for view in _unescaped(_View(written, _same), escapes, len(written)))
-
-
-def _same(start: int, end: int) -> _Span:
-    return start, end
-
-
-def _in_charsets(secret: str) -> set[bytes]:
-    # Two halves of a character are one in JSON. What the last two charsets lack was escaped.
-    mixed = (
-        b"".join(char.encode(charset, "ignore") or _bytes_of(char) for char in secret)
-        for charset in ("cp1252", "latin-1")
-    )
-    return {_bytes_of(secret), _bytes_of(_joined(secret)), *mixed}
-
-
-def _joined(text: str) -> str:
-    """Return a text with each two halves of a character as one."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-
-
-def _unlike_utf_16(secret: str) -> set[bytes]:
-    """Return a secret in UTF-16 if it has none of what UTF-16 is recognized by."""
-    encoded = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
-    return {each for each in encoded if not _UTF_16.search(each)}
-
-
-def _bytes_of(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _in_characters(data: bytes, spans: Iterable[tuple[int, int, Secret]]) -> Iterator[tuple[int, int, Secret]]:
