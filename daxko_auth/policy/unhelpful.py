@@ -27,9 +27,10 @@ def endpoint_of(method: str, path: str) -> str:
 
 def note(slot: Slot, endpoint: str, now: float) -> None:
     """Remember that a renewal did not help at `endpoint`; `now` is monotonic."""
-    if slot.unhelpful is None:
-        slot.unhelpful = {}
-    slot.unhelpful[endpoint] = now
+    known = slot.unhelpful
+    if known is None:
+        known = slot.unhelpful = {}
+    known[endpoint] = now
 
 
 def holds(slot: Slot, endpoint: str, now: float, hold: float) -> bool:
@@ -39,9 +40,11 @@ def holds(slot: Slot, endpoint: str, now: float, hold: float) -> bool:
 
 def is_at_ceiling(slot: Slot, now: float, hold: float) -> bool:
     """Whether so many did not help in that time, wherever it was, that none is tried."""
-    if slot.unhelpful is None:
+    known = slot.unhelpful
+    if known is None:
         return False
-    live = {endpoint: at for endpoint, at in slot.unhelpful.copy().items() if now < at + hold}
-    if not live:
-        slot.unhelpful = None
+    live = {endpoint: at for endpoint, at in known.copy().items() if now < at + hold}
+    if len(live) < len(known):
+        # What another thread has noted since is lost with the rest: one more renewal, at most.
+        slot.unhelpful = live or None
     return len(live) >= CEILING
