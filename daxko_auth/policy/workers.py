@@ -136,7 +136,7 @@ class Workers(Generic[_Job]):
         me = (_thread.get_ident(), object())
         while worker.thread.setdefault("", me) is me:
             worker.is_started = True
-            while not worker.next:
+            while not worker.next and number < self.size:
                 try:
                     waiting = self._jobs.popleft()
                 except IndexError:
@@ -151,5 +151,8 @@ class Workers(Generic[_Job]):
             # Leave first and look once more: whoever has brought a job meanwhile may have seen this one at work.
             worker.next.setdefault("", _Worker())
             if not self._jobs:
+                return
+            if number >= self.size:
+                self.start()
                 return
             worker = self._at(number)
