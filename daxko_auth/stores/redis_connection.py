@@ -63,7 +63,7 @@ class RedisConnection:
         """
         try:
             outcome = run_within(_LONGEST_STEP, lambda: self._attempt(step), what="store")
-        except (TimeoutError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        except TimeoutError as error:
             outcome = _Failure(type(error).__name__)
         if isinstance(outcome, _Failure):
             # What is still under way ends with its connection.

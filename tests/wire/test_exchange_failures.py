@@ -89,7 +89,7 @@ def test_an_answer_that_is_no_token_response_is_said_to_be_none(
     assert (outcome.status_code, outcome.retryable, outcome.scope) == (failure.status, False, "client:9999")
     assert "did not answer with a token response: " in str(outcome)
     assert reason in str(outcome)
-    assert "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place" in str(outcome)
+    assert "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place" in str(outcome)
     assert "canary" not in everything_about(outcome)
     assert sandbox.token_requests() == 1
 

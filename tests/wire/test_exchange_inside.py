@@ -123,15 +123,15 @@ def test_the_connection_is_cut_when_the_time_is_up(ask_once: AskOnce) -> None:
             TokenResponseInvalid,
             (
                 "redirects (302) to a path of the same host, which is not followed. "
-                "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place"
+                "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place"
             ),
         ),
         (
             _saying(400, {"error": "invalid_scope"}),
             TokenRefused,
             (
-                "refused (400, invalid_scope). Check the username, password and refresh token of account "
-                "'daxko_api_user', and that Daxko has linked it to Daxko client 9999"
+                "refused (400, invalid_scope). "
+                "Ask Daxko whether it has linked account 'daxko_api_user' to Daxko client 9999"
             ),
         ),
     ],

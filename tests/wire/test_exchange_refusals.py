@@ -5,22 +5,27 @@ from asking import AskOnce
 from raw_server import everything_about
 
 from daxko_auth.model.credentials import ApiCredentials
-from daxko_auth.model.errors import TokenRefused
+from daxko_auth.model.errors import TokenRefused, TokenResponseInvalid
 from daxko_auth.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
-    ("change", "scope", "expected"),
+    ("change", "scope", "expected", "advice"),
     [
-        ({"username": "somebody"}, 9999, (400, "invalid_client")),
-        ({"password": "canary-of-a-password"}, 9999, (400, "invalid_client")),
-        ({"refresh_token": "canary.of.a.token"}, 9999, (401, "invalid_client")),
-        ({}, 4711, (400, "unauthorized_client")),
+        ({"username": "somebody"}, 9999, (400, "invalid_client"), "Check the username and password of account "),
+        ({"password": "canary-of-one"}, 9999, (400, "invalid_client"), "Check the username and password of account "),
+        ({"refresh_token": "canary.of.a.token"}, 9999, (401, "invalid_client"), "Check the refresh token of account "),
+        ({}, 4711, (400, "unauthorized_client"), "Ask Daxko whether it has linked account "),
     ],
     ids=["username", "password", "refresh token", "Daxko client"],
 )
 def test_a_wrong_credential_is_refused_with_code_status_and_scope(
-    sandbox: Sandbox, ask_once: AskOnce, change: dict[str, str], scope: int, expected: tuple[int, str]
+    sandbox: Sandbox,
+    ask_once: AskOnce,
+    change: dict[str, str],
+    scope: int,
+    expected: tuple[int, str],
+    advice: str,
 ) -> None:
     """The caller must learn that asking again is useless, and what to check."""
     status, error = expected
@@ -34,8 +39,9 @@ def test_a_wrong_credential_is_refused_with_code_status_and_scope(
         f"no access token for client:{scope}: {sandbox.base_url}/v3/partners/oauth2/token refused ({status}, {error}: "
         in str(outcome)
     )
-    assert "Check the username, password and refresh token of account " in str(outcome)
-    assert f"linked it to Daxko client {scope}" in str(outcome)
+    assert outcome.advice.startswith(advice)
+    assert str(outcome) == f"{outcome.what}. {outcome.advice}"
+    assert outcome.server_said == f"{error}: {outcome.error_description}".rstrip(".")
     assert "canary" not in everything_about(outcome)
     assert sandbox.token_requests() == 1
 
@@ -67,16 +73,29 @@ def test_every_code_is_passed_on_whatever_the_status(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-@pytest.mark.parametrize("body", ["", "[]", "<html>canary</html>", {"error": None}, {"error": 7}, {"error": "  "}])
+@pytest.mark.parametrize("body", ["", "[]", "canary", {"error": None}, {"error": 7}, {"error": "  "}])
 def test_a_refusal_without_a_reason_is_a_refusal(
     sandbox: Sandbox, ask_once: AskOnce, status: int, body: object
 ) -> None:
-    """A firewall's 403 has no JSON; the account is refused all the same."""
-    sandbox.fail_next(1, "answer", status=status, body=body, content_type="text/html")
+    """A gateway's 401 may have no body; the account is refused all the same."""
+    sandbox.fail_next(1, "answer", status=status, body=body, content_type="text/plain")
     outcome = ask_once()
     assert type(outcome) is TokenRefused
-    assert outcome.error is None
-    assert f"({status}, no reason given)" in str(outcome)
+    assert (outcome.error, outcome.server_said) == (None, None)
+    assert f"({status}, no reason given). Check the username, password and refresh token of account " in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_the_page_of_a_firewall_is_no_answer_of_daxko(sandbox: Sandbox, ask_once: AskOnce, status: int) -> None:
+    """Nothing is wrong with the password, and whoever is told so looks in the wrong place."""
+    page = "<title>Request blocked</title> canary"
+    sandbox.fail_next(1, "answer", status=status, body=page, content_type="text/html")
+    outcome = ask_once()
+    assert type(outcome) is TokenResponseInvalid
+    assert outcome.status_code == status
+    assert f'answered {status} with text/html, titled "Request blocked"' in outcome.what
+    assert outcome.advice.endswith("that no proxy or firewall answers in its place")
     assert "canary" not in everything_about(outcome)
 
 

@@ -47,6 +47,9 @@ def test_an_error_keeps_no_request_and_no_answer(sandbox: Sandbox, ask_once: Ask
         outcome = ask_once()
         assert isinstance(outcome, TokenRequestError)
         assert set(vars(outcome)) == {
+            "what",
+            "server_said",
+            "advice",
             "scope",
             "status_code",
             "error",
