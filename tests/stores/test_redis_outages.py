@@ -1,6 +1,7 @@
 """A Redis that is away, refuses, or says anything at all: requests go on, nobody waits long, and it is used again."""
 
 import _thread
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -102,7 +103,10 @@ def test_a_redis_that_stays_away_is_warned_of_once_a_minute(
             source.reject(source.token(9999))
             land_all(source)
             clock.pass_time(9)
-    assert warnings_of(caplog) == 2 * ["token store: turn failed (TokenStoreError); tokens are asked for directly"]
+    # To drop the rejected token and to renew are different threads' work, and either may be the first that fails.
+    assert [re.sub("drop|turn", "it", said) for said in warnings_of(caplog)] == 2 * [
+        "token store: it failed (TokenStoreError); tokens are asked for directly"
+    ]
 
 
 def test_a_redis_that_was_emptied_costs_one_token_request(

@@ -10,25 +10,20 @@ from daxko_auth.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
-    ("change", "scope", "expected", "advice"),
+    ("change", "scope", "expected"),
     [
-        ({"username": "somebody"}, 9999, (400, "invalid_client"), "Check the username and password of account "),
-        ({"password": "canary-of-one"}, 9999, (400, "invalid_client"), "Check the username and password of account "),
-        ({"refresh_token": "canary.of.a.token"}, 9999, (401, "invalid_client"), "Check the refresh token of account "),
-        ({}, 4711, (400, "unauthorized_client"), "Ask Daxko whether it has linked account "),
+        ({"username": "somebody"}, 9999, (400, "invalid_client", "Check the username and password of account ")),
+        ({"password": "canary-of-one"}, 9999, (400, "invalid_client", "Check the username and password of account ")),
+        ({"refresh_token": "canary.of.a.token"}, 9999, (401, "invalid_client", "Check the refresh token of account ")),
+        ({}, 4711, (400, "unauthorized_client", "Ask Daxko whether it has linked account ")),
     ],
     ids=["username", "password", "refresh token", "Daxko client"],
 )
 def test_a_wrong_credential_is_refused_with_code_status_and_scope(
-    sandbox: Sandbox,
-    ask_once: AskOnce,
-    change: dict[str, str],
-    scope: int,
-    expected: tuple[int, str],
-    advice: str,
+    sandbox: Sandbox, ask_once: AskOnce, change: dict[str, str], scope: int, expected: tuple[int, str, str]
 ) -> None:
     """The caller must learn that asking again is useless, and what to check."""
-    status, error = expected
+    status, error, advice = expected
     given = {"username": sandbox.username, "password": sandbox.password, "refresh_token": sandbox.refresh_token}
     outcome = ask_once(scope, account=ApiCredentials(**given | change))
     assert type(outcome) is TokenRefused
