@@ -13,10 +13,10 @@ import httpx
 from daxko_auth.adapters.transports import AsyncAuthTransport, AuthTransport, InTransport
 from daxko_auth.model.credentials import ApiCredentials
 from daxko_auth.model.errors import CredentialsError, MemberLoginRefused, TokenRefused
-from daxko_auth.model.half_made import also_half_made
-from daxko_auth.model.origin import Origin, Unseen, unseen
+from daxko_auth.model.hidden_locals import hides_locals
+from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ClientScope, ScopeLike
-from daxko_auth.model.secret import Secret, wrapped
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
 from daxko_auth.policy.source import TokenSource, check_source, origin_of
@@ -50,6 +50,7 @@ class Daxko:
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
 
+    @hides_locals
     def __init__(
         self,
         credentials: ApiCredentials,
@@ -72,9 +73,7 @@ class Daxko:
         Raises:
             CredentialsError: the scope, the base URL or the source does not fit.
         """
-        given = unseen(base_url)
-        del base_url  # see `unseen`
-        source = _source_for(credentials, given, source)
+        source = _source_for(credentials, base_url, source)
         transport = OwnedTransport(new_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
@@ -98,6 +97,7 @@ class Daxko:
         )
         self.api = _api(source.origin, timeout, authenticating)
 
+    @hides_locals
     def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """
         Sign a member in (guide, "Access API resource").
@@ -109,22 +109,21 @@ class Daxko:
                 401, perhaps the access token.
             TokenRequestError: no access token, or no answer that could be used.
         """
-        given = (wrapped(username), wrapped(password))
-        del username, password  # a traceback that shows locals must not show them
-        name, secret = _checked(given)
+        name, secret = _checked(username, password)
         token = first = self._source.token(self._scope)
-        outcome = self._login(token, name.reveal(), secret)
+        outcome = self._login(token, name, secret)
         if outcome is Refusal.ACCESS_TOKEN:
             replacement = self._source.replacement_for(token, method="POST", path=MEMBER_TOKEN_ENDPOINT.path)
             if replacement is not None:
                 token = replacement
-                outcome = self._login(token, name.reveal(), secret)
+                outcome = self._login(token, name, secret)
         return _conclude(outcome, token, self._source, was_replaced=token is not first)
 
     def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
         return login.request(token, username, password, sent_at=time.time(), transport=self._transport)
 
+    @hides_locals
     def for_scope(self, scope: ScopeLike) -> "Daxko":
         """Return a sibling for another Daxko client; it shares the connection pool, which ends with the first."""
         sibling = Daxko.__new__(Daxko)
@@ -147,7 +146,6 @@ class Daxko:
     ) -> None:
         self.close()
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<Daxko for {self._scope} at {self._source.origin.base_url}>"
 
@@ -160,6 +158,7 @@ class AsyncDaxko:
     #: The generated typed client, for the functions of `daxko_api.api`.
     api: "AuthenticatedClient"
 
+    @hides_locals
     def __init__(
         self,
         credentials: ApiCredentials,
@@ -170,9 +169,7 @@ class AsyncDaxko:
         timeout: float | httpx.Timeout | None = DEFAULT_TIMEOUT,
     ) -> None:
         """Prepare as `Daxko` does, from the same arguments."""
-        given = unseen(base_url)
-        del base_url  # see `unseen`
-        source = _source_for(credentials, given, source)
+        source = _source_for(credentials, base_url, source)
         transport = AsyncOwnedTransport(new_async_transport, source.origin)
         self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
@@ -195,24 +192,24 @@ class AsyncDaxko:
         )
         self.api = _api(source.origin, timeout, authenticating)
 
+    @hides_locals
     async def member_token(self, username: str, password: str | Secret) -> MemberToken:
         """Sign a member in as `Daxko.member_token` does, awaiting."""
-        given = (wrapped(username), wrapped(password))
-        del username, password  # a traceback that shows locals must not show them
-        name, secret = _checked(given)
+        name, secret = _checked(username, password)
         token = first = await self._source.atoken(self._scope)
-        outcome = await self._login(token, name.reveal(), secret)
+        outcome = await self._login(token, name, secret)
         if outcome is Refusal.ACCESS_TOKEN:
             replacement = await self._source.areplacement_for(token, method="POST", path=MEMBER_TOKEN_ENDPOINT.path)
             if replacement is not None:
                 token = replacement
-                outcome = await self._login(token, name.reveal(), secret)
+                outcome = await self._login(token, name, secret)
         return _conclude(outcome, token, self._source, was_replaced=token is not first)
 
     async def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
         return await login.arequest(token, username, password, sent_at=time.time(), transport=self._transport)
 
+    @hides_locals
     def for_scope(self, scope: ScopeLike) -> "AsyncDaxko":
         """Return a sibling for another Daxko client; it shares the connection pool, which ends with the first."""
         sibling = AsyncDaxko.__new__(AsyncDaxko)
@@ -235,12 +232,11 @@ class AsyncDaxko:
     ) -> None:
         await self.aclose()
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<AsyncDaxko for {self._scope} at {self._source.origin.base_url}>"
 
 
-def _source_for(credentials: ApiCredentials, base_url: Unseen, source: TokenSource | None) -> TokenSource:
+def _source_for(credentials: ApiCredentials, base_url: str | None, source: TokenSource | None) -> TokenSource:
     if source is None:
         origin = origin_of(base_url)
         key = (origin.base_url, credentials)
@@ -268,11 +264,13 @@ def _api(
     )
 
 
-def _checked(given: tuple[Secret | type, Secret | type]) -> tuple[Secret, Secret]:
-    name, password = given
-    if not isinstance(name, Secret) or not isinstance(password, Secret):
+def _checked(username: object, password: object) -> tuple[str, Secret]:
+    if not isinstance(username, str | Secret) or not isinstance(password, str | Secret):
         raise TypeError("a member's name and password are strings; pass the password as text or as a Secret")
-    return name, password
+    return (
+        username.reveal() if isinstance(username, Secret) else username,
+        password if isinstance(password, Secret) else Secret(password),
+    )
 
 
 def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *, was_replaced: bool) -> MemberToken:

@@ -9,7 +9,7 @@ from attrs import frozen
 from yarl import URL
 
 from daxko_auth.adapters.calls import HELD, UNAUTHORIZED, Calls, says_nothing
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
@@ -49,6 +49,7 @@ class AiohttpAuth:
     The extra `aiohttp` installs what it needs: `pip install '.[aiohttp]'` in a checkout.
     """
 
+    @hides_locals
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
         """
         Authenticate for `scope`. With `replay=False` a 401 is handed over; the next call has a new token.
@@ -93,7 +94,6 @@ class AiohttpAuth:
             )
         return response
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<AiohttpAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
 

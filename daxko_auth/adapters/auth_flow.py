@@ -17,7 +17,7 @@ from daxko_auth.adapters.calls import (
     says_nothing,
 )
 from daxko_auth.model.errors import UntrustedOriginError
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
@@ -80,6 +80,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
     _answer: ClassVar[type[Any]]
     _no_answer: ClassVar[type[Exception]]
 
+    @hides_locals
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
         """
         Authenticate for `scope`. With `replay=False` a 401 is handed over; the next call has a new token.
@@ -161,7 +162,6 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             response = None
         self._replayed(request, url, response, replacement)
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._calls.scope} at {self._calls.origin.base_url}>"
 

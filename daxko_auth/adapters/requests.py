@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, rewind_body, select_proxy
 
 from daxko_auth.adapters.calls import HELD, NOT_CARRIED, UNAUTHORIZED, Calls
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
@@ -45,6 +45,7 @@ class RequestsAuth(AuthBase):
     The extra `requests` installs what it needs: `pip install '.[requests]'` in a checkout.
     """
 
+    @hides_locals
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
         """
         Authenticate for `scope`. With `replay=False` a 401 is handed over; the next call has a new token.
@@ -80,7 +81,6 @@ class RequestsAuth(AuthBase):
         r.register_hook("response", answered)  # type: ignore[no-untyped-call]  # pyright: ignore[reportUnknownMemberType]
         return r
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<RequestsAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
 

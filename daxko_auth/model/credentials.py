@@ -15,8 +15,9 @@ from typing import Final, Self
 from attrs import field, frozen
 
 from daxko_auth.model.errors import CredentialsError
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.jwt_claims import claims_of, looks_like_jwt
-from daxko_auth.model.secret import Secret, wrapped
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.vendor import SCOPE_PREFIX
 
 _USERNAME: Final = "DAXKO_USERNAME"
@@ -59,6 +60,7 @@ class ApiCredentials:
     #: The bearer of the partner token endpoint, and of nothing else.
     refresh_token: Secret
 
+    @hides_locals
     def __init__(self, username: str, password: str | Secret, refresh_token: str | Secret) -> None:
         """
         Check and keep the three.
@@ -66,14 +68,13 @@ class ApiCredentials:
         Raises:
             CredentialsError: one is blank, ill-formed or in another's place. Nothing was sent.
         """
-        # A traceback that shows locals must not show a secret, and after a mix-up each of these may be one.
-        given = (wrapped(username), wrapped(password), wrapped(refresh_token))
-        del username, password, refresh_token
-        # For the same traceback: until it is whole, this object has blanks to show.
-        self._keep(Secret(""), Secret(""), Secret(""))
-        self._keep(*_checked(given, names=("username", "password", "refresh_token")))
+        given = _checked((username, password, refresh_token), names=("username", "password", "refresh_token"))
+        object.__setattr__(self, "username", given[0].reveal())
+        object.__setattr__(self, "password", given[1])
+        object.__setattr__(self, "refresh_token", given[2])
 
     @classmethod
+    @hides_locals
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """
         Read `DAXKO_USERNAME`, `DAXKO_PASSWORD` and `DAXKO_REFRESH_TOKEN`, or the files that
@@ -84,7 +85,6 @@ class ApiCredentials:
                 ill-formed or in another's place. Nothing was sent.
         """
         settings = _Settings(os.environ if environ is None else environ)
-        del environ
         missing = [name for name in _SETTINGS if not {name, f"{name}_FILE"} & settings.names]
         if missing:
             raise CredentialsError(_missing(missing, settings))
@@ -92,12 +92,8 @@ class ApiCredentials:
         username, password, refresh_token = _checked(given, names=tuple(map(settings.place_of, _SETTINGS)))
         return cls(username.reveal(), password, refresh_token)
 
-    def _keep(self, username: Secret, password: Secret, refresh_token: Secret) -> None:
-        object.__setattr__(self, "username", username.reveal())
-        object.__setattr__(self, "password", password)
-        object.__setattr__(self, "refresh_token", refresh_token)
 
-
+@hides_locals
 def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
     """
     Return `DAXKO_BASE_URL`, or None if it is not set or blank.
@@ -107,7 +103,6 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
             the credentials to the default.
     """
     settings = _Settings(os.environ if environ is None else environ)
-    del environ
     if _BASE_URL in settings.names:
         return settings.text(_BASE_URL)
     for name in sorted(settings.names):
@@ -117,6 +112,7 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
     return None
 
 
+@hides_locals
 def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secret]:
     """
     Return by its name what is set of `DAXKO_PASSWORD`, `DAXKO_MEMBER_PASSWORD` and `DAXKO_REFRESH_TOKEN`, here or in
@@ -126,7 +122,6 @@ def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secr
         CredentialsError: naming the setting that is doubled or unreadable.
     """
     settings = _Settings(os.environ if environ is None else environ)
-    del environ
     names = (_PASSWORD, _MEMBER_PASSWORD, _REFRESH_TOKEN)
     is_set = [name for name in names if {name, f"{name}_FILE"} & settings.names]
     found = {name: _read_setting(name, settings) for name in is_set}
@@ -136,7 +131,6 @@ def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secr
 def settings_in_env(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return the names under which the account and the base URL are set: `DAXKO_PASSWORD`, `DAXKO_PASSWORD_FILE`."""
     settings = _Settings(os.environ if environ is None else environ)
-    del environ
     names = [_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))]
     return [name for name in names if name in settings.names]
 
@@ -218,14 +212,14 @@ def _missing(missing: list[str], settings: _Settings) -> str:
     return " ".join([*found, *hints, message])
 
 
-def _checked(given: Sequence[Secret | type], *, names: tuple[str, ...]) -> tuple[Secret, Secret, Secret]:
+def _checked(given: Sequence[object], *, names: tuple[str, ...]) -> tuple[Secret, Secret, Secret]:
     texts: list[Secret] = []
     for name, value in zip(names, given, strict=True):
-        if not isinstance(value, Secret):
-            msg = f"{name} is a string, not {value.__name__}; pass it as Daxko issued it"
+        if not isinstance(value, str | Secret):
+            msg = f"{name} is a string, not {type(value).__name__}; pass it as Daxko issued it"
             raise CredentialsError(msg)
-        _check_text(name, value)
-        texts.append(value)
+        texts.append(value if isinstance(value, Secret) else Secret(value))
+        _check_text(name, texts[-1])
     username, password, refresh_token = texts
     _check_places(username, password, refresh_token, names=names)
     return username, password, refresh_token

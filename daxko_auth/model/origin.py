@@ -13,7 +13,7 @@ import httpx
 from attrs import field, frozen
 
 from daxko_auth.model.errors import CredentialsError, UntrustedOriginError
-from daxko_auth.model.secret import Secret, wrapped
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.vendor import DEFAULT_BASE_URL, PARTNERS_API_HOST
 
 # What a name in the DNS or an IP address looks like; httpx lets more pass, percent-encoded.
@@ -25,9 +25,6 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LONGEST_LABEL: Final = 63
 # A name in the DNS has at most 253 characters; a URL may have a thousand times as many.
 _LONGEST_SHOWN: Final = 300
-
-#: A base URL that is not shown; None if there is none, or its type if it is no string.
-Unseen = Secret | type | None
 
 
 class Addressed(Protocol):
@@ -54,16 +51,15 @@ class Origin:
     _netlocs: frozenset[bytes] = field(repr=False)
 
     @classmethod
-    def of(cls, base_url: "str | Unseen", *, setting: str = "base_url") -> "Origin":
+    @hides_locals
+    def of(cls, base_url: object, *, setting: str = "base_url") -> "Origin":
         """
         Judge a base URL; `setting` is its name in messages.
 
         Raises:
             CredentialsError: not an https origin (nor http to loopback), or more than an origin.
         """
-        given = unseen(base_url)
-        del base_url  # see `unseen`
-        judged = _judged(given, setting)
+        judged = _judged(base_url, setting)
         if isinstance(judged, CredentialsError):
             raise judged
         return judged
@@ -141,14 +137,9 @@ class Origin:
         )
 
 
-def unseen(base_url: str | Unseen) -> Unseen:
-    """Return a base URL as a traceback may show it among its locals: it may hold a password, or be one by mistake."""
-    return base_url if base_url is None or isinstance(base_url, type) else wrapped(base_url)
-
-
-def _judged(given: Unseen, setting: str) -> Origin | CredentialsError:
+def _judged(given: object, setting: str) -> Origin | CredentialsError:
     try:
-        url = httpx.URL(given.reveal().strip().rstrip("/") if isinstance(given, Secret) else "")
+        url = httpx.URL(given.strip().rstrip("/") if isinstance(given, str) else "")
         # Not url.host: that turns punycode back into look-alike letters, or raises if it cannot.
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, UnicodeError):

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from daxko_auth.model.errors import CredentialsError
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.vendor import SCOPE_PREFIX
 
 # Numbers as Daxko issues them: no sign, no leading zero, no more digits than a 64-bit integer has.
@@ -57,6 +57,7 @@ class ClientScope:
     #: The number Daxko gave the customer organisation, e.g. 9999.
     client_id: int
 
+    @hides_locals
     def __init__(self, client_id: "int | str | ClientScope") -> None:
         """
         Take `9999`, `"9999"`, `"client:9999"` or another ClientScope.
@@ -66,13 +67,10 @@ class ClientScope:
         """
         number = _client_id_of(client_id)
         if number is None:
-            kind = _kind_of(client_id)
-            # A username, a password or a token may have landed here by mistake: neither the message quotes it, nor
-            # does a traceback that shows locals.
-            del client_id
+            # Never what was passed: a password or a token may have landed here by mistake.
             msg = (
                 "the scope is the number of a Daxko client (the customer organisation), such as 9999, "
-                f'"9999" or "client:9999"; got {kind}. Pass that number; Daxko tells it to you '
+                f'"9999" or "client:9999"; got {_kind_of(client_id)}. Pass that number; Daxko tells it to you '
                 "when it links your API account to the customer"
             )
             raise CredentialsError(msg)
@@ -86,7 +84,6 @@ class ClientScope:
     def __str__(self) -> str:
         return self.wire
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"ClientScope(client_id={self.client_id})"
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from hmac import compare_digest, digest
 from typing import Final, NoReturn, Self, final
 
+from daxko_auth.model.hidden_locals import hides_locals
+
 # Keyed with a key of this process, so that a fingerprint in a log can be compared with its
 # neighbours but never with a dictionary of guesses, and says nothing about the value's beginning.
 _FINGERPRINT_KEY: Final = secrets.token_bytes(16)
@@ -30,6 +32,7 @@ class Secret:
 
     _value: str
 
+    @hides_locals
     def __init__(self, value: str) -> None:
         """
         Wrap `value`.
@@ -37,13 +40,10 @@ class Secret:
         Raises:
             TypeError: `value` is not a string.
         """
-        # First of all, so that a traceback that shows locals finds a secret it can print.
-        object.__setattr__(self, "_value", value if isinstance(value, str) else "")  # pyright: ignore[reportUnnecessaryIsInstance] - see below
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
             msg = f"a secret is a string, not {type(value).__name__}; decode it first"
-            # It may be the secret as bytes, and a traceback may show locals.
-            del value
             raise TypeError(msg)
+        object.__setattr__(self, "_value", value)
 
     def reveal(self) -> str:
         """Return the value. Use it inside an expression; do not give it a name."""
@@ -112,6 +112,10 @@ class MaskedFields(Mapping[str, object]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
 
+    def secret(self, name: str) -> Secret | None:
+        """Return the field `name` if it is a string."""
+        return Secret(self._fields[name]) if isinstance(self._fields.get(name), str) else None
+
     def __len__(self) -> int:
         return len(self._fields)
 
@@ -127,10 +131,3 @@ class MaskedFields(Mapping[str, object]):
     def __reduce__(self) -> NoReturn:
         msg = "the fields of an answer may be secret and are not pickled; pass on the values that are needed, by name"
         raise TypeError(msg)
-
-
-def wrapped(given: object) -> Secret | type:
-    """Return `given` as a secret, or only the type of what cannot be one, so that no message or traceback shows it."""
-    if isinstance(given, Secret):
-        return given
-    return Secret(given) if isinstance(given, str) else type(given)

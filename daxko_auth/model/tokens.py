@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import MaskedFields, Secret
 
@@ -26,6 +27,7 @@ def early_expiry_of(life: float, early_expiry: float = EARLY_EXPIRY) -> float:
     return min(early_expiry, life * _LARGEST_SHARE_OF_LIFE)
 
 
+@hides_locals
 @frozen(repr=False)
 class AccessToken:
     """
@@ -42,6 +44,7 @@ class AccessToken:
     #: The whole life it was granted, in seconds, as an int whatever Daxko sent.
     expires_in: int = field(eq=False)
 
+    @hides_locals
     def usable_at(self, now: datetime, early_expiry: float = EARLY_EXPIRY) -> bool:
         """
         Whether the clock lets us use it at `now` (an aware datetime). Only Daxko knows if it is accepted.
@@ -68,6 +71,7 @@ class AccessToken:
         return f"<AccessToken {self.fingerprint} for {self.scope}, expires {self.expires_at:%Y-%m-%dT%H:%M:%SZ}>"
 
 
+@hides_locals
 @frozen(repr=False)
 class MemberToken:
     """What Daxko answers when a member signs in (guide, "Access API resource")."""

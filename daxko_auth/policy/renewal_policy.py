@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import Attribute, field, frozen
 
 from daxko_auth.model.errors import REFUSALS, TokenRefused, TokenRequestError
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.tokens import EARLY_EXPIRY
 
 # Draws from the system, so that forked workers do not all draw the same numbers.
@@ -21,30 +22,36 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _shown(value: object) -> str:
+    # What is no number may be anything: a secret in the wrong place, too.
+    return repr(value) if _is_number(value) else f"of type {type(value).__name__}"
+
+
 def _positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
     if not _is_number(value) or not 0 < value <= _LONGEST:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds above zero, a month at most"
+        msg = f"RenewalPolicy.{attribute.name} is {_shown(value)}; pass a number of seconds above zero, a month at most"
         raise ValueError(msg)
 
 
 def _seconds(_: object, attribute: "Attribute[Any]", value: float) -> None:
     if not _is_number(value) or not 0 <= value <= _LONGEST:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a number of seconds, from 0 to a month"
+        msg = f"RenewalPolicy.{attribute.name} is {_shown(value)}; pass a number of seconds, from 0 to a month"
         raise ValueError(msg)
 
 
 def _count(_: object, attribute: "Attribute[Any]", value: int) -> None:
     if type(value) is not int or value < 1:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a whole number above zero"
+        msg = f"RenewalPolicy.{attribute.name} is {_shown(value)}; pass a whole number above zero"
         raise ValueError(msg)
 
 
 def _share(_: object, attribute: "Attribute[Any]", value: float) -> None:
     if not _is_number(value) or not 0 <= value <= 1:
-        msg = f"RenewalPolicy.{attribute.name} is {value!r}; pass a share of a token's life, from 0 to 1"
+        msg = f"RenewalPolicy.{attribute.name} is {_shown(value)}; pass a share of a token's life, from 0 to 1"
         raise ValueError(msg)
 
 
+@hides_locals
 @frozen(kw_only=True)
 class RenewalPolicy:
     """When to renew, how often to try, and how long to remember. The defaults suit a script and a fleet."""

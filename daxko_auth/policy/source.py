@@ -32,9 +32,9 @@ from daxko_auth.model.events import (
     TokenRenewed,
 )
 from daxko_auth.model.fork import reset_after_fork
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import empty_frames, hides_locals
 from daxko_auth.model.log import warn
-from daxko_auth.model.origin import Origin, Unseen, unseen
+from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ClientScope, ScopeLike
 from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
@@ -86,6 +86,7 @@ class TokenSource:
     the program: tokens are held in it, and it is never shared behind your back.
     """
 
+    @hides_locals
     def __init__(  # noqa: PLR0913 - the public signature; all but two by name
         self,
         credentials: ApiCredentials,
@@ -115,12 +116,8 @@ class TokenSource:
             CredentialsError: the base URL is not an https origin.
             TypeError: an argument is something else, or `on_event` is async.
         """
-        given = unseen(base_url)
-        del base_url  # see `unseen`
         if not isinstance(credentials, ApiCredentials):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
-            kind = type(credentials).__name__
-            del credentials  # it may be the bare password
-            msg = f"credentials are ApiCredentials, not {kind}; use ApiCredentials.from_env()"
+            msg = f"credentials are ApiCredentials, not {type(credentials).__name__}; use ApiCredentials.from_env()"
             raise TypeError(msg)
         if http is not None and not isinstance(http, httpx.BaseTransport):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
             kind = f"{type(http).__module__}.{type(http).__qualname__}"
@@ -128,10 +125,9 @@ class TokenSource:
             raise TypeError(msg)
         unfit = unfit_store(store) or unfit_policy(policy) or unfit_on_event(on_event) or unfit_clock(clock)
         if unfit is not None:
-            del store  # it may be a URL with a password in it
             raise TypeError(unfit)
         self._credentials = credentials
-        self._origin = origin_of(given)
+        self._origin = origin_of(base_url)
         self._policy = policy or RenewalPolicy()
         self._clock = clock
         self._wall, self._monotonic = clock.wall, clock.monotonic
@@ -191,15 +187,27 @@ class TokenSource:
         held = None if slot is None else slot.state.held
         if held is not None and self._wall() < held.stale_at_wall and self._monotonic() < held.stale_at_monotonic:
             return held.token
-        return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
+        try:
+            return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
+        except BaseException as error:
+            # What `hides_locals` does, whose call would cost every caller of a fresh token.
+            del scope
+            empty_frames(error)
+            raise
 
     async def atoken(self, scope: ScopeLike, *, timeout: float | None = None) -> AccessToken:  # noqa: ASYNC109 - as `token`
         """Return the same as `token`, awaiting the same request, under asyncio or trio."""
         held = self._fresh(scope)
         if held is not None:
             return held.token
-        return _token_in(await self._ajoin(self._find(self._slot_of(scope)), timeout))
+        try:
+            return _token_in(await self._ajoin(self._find(self._slot_of(scope)), timeout))
+        except BaseException as error:
+            del scope  # as in `token`
+            empty_frames(error)
+            raise
 
+    @hides_locals
     def reject(self, token: AccessToken) -> None:
         """
         Forget exactly this token, because a server refused it; a successor is kept.
@@ -207,13 +215,12 @@ class TokenSource:
         The next caller gets another one. `DaxkoAuth` does this by itself after a 401.
         """
         if not isinstance(token, AccessToken):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
-            kind = type(token).__name__
-            del token  # it may be the bare string, which a traceback must not show
-            msg = f"reject takes the AccessToken that token() returned, not {kind}; pass that"
+            msg = f"reject takes the AccessToken that token() returned, not {type(token).__name__}; pass that"
             raise TypeError(msg)
         if not self._closing.is_set():
             self._reject(self._slot_of(token.scope), token)
 
+    @hides_locals
     def replacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """
         After a 401 to `token`: return the token to replay the call with, or None to hand the 401 over.
@@ -227,11 +234,13 @@ class TokenSource:
         found = self._find_after_401(token, method, path)
         return None if found is None else self._replacement(token, self._join(found, None))
 
+    @hides_locals
     async def areplacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
         found = self._find_after_401(token, method, path)
         return None if found is None else self._replacement(token, await self._ajoin(found, None))
 
+    @hides_locals
     def replacement_refused(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
         """
         After a 401 to a replay with `token`: return whether the token was fresh, so that the endpoint itself says no.
@@ -267,6 +276,7 @@ class TokenSource:
         unhelpful.note(slot, endpoint, now)
         return True
 
+    @hides_locals
     def refused_without_replay(self, token: AccessToken, *, method: str = "", path: str = "") -> bool:
         """
         After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
@@ -290,6 +300,7 @@ class TokenSource:
         self._reject(slot, token)
         return True
 
+    @hides_locals
     def doubt(self, token: AccessToken) -> None:
         """
         After a call whose answer could not be seen: count `token` as stale, so that the next call renews it behind it.
@@ -305,6 +316,7 @@ class TokenSource:
             unhelpful.note(slot, _DOUBTED, now)
             held.doubt()
 
+    @hides_locals
     def warm(
         self, scopes: Iterable[ScopeLike], *, concurrency: int = 8
     ) -> dict[ClientScope, AccessToken | TokenRequestError]:
@@ -391,7 +403,6 @@ class TokenSource:
         )
         raise TypeError(msg)
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<TokenSource for {self._credentials.username!r} at {self._origin.base_url}>"
 
@@ -681,18 +692,17 @@ def _is_on_event_loop() -> bool:
         return False
 
 
-def origin_of(base_url: str | Unseen) -> Origin:
+@hides_locals
+def origin_of(base_url: str | None) -> Origin:
     """
     Judge the base URL that was passed, or the environment's, or take the vendor's.
 
     Raises:
         CredentialsError: naming the setting.
     """
-    given = unseen(base_url)
-    del base_url  # see `unseen`
-    if given is not None:
-        return Origin.of(given)
-    from_env = unseen(base_url_from_env())
+    if base_url is not None:
+        return Origin.of(base_url)
+    from_env = base_url_from_env()
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
 
 
@@ -712,6 +722,7 @@ def _token_in(outcome: Outcome) -> AccessToken:
     raise copy.copy(outcome)
 
 
+@hides_locals
 def check_source(source: object) -> None:
     """
     See that `source` is one.
@@ -720,7 +731,5 @@ def check_source(source: object) -> None:
         TypeError: it is not.
     """
     if not isinstance(source, TokenSource):
-        kind = type(source).__name__
-        del source  # it may be a secret
-        msg = f"source is a TokenSource, not {kind}; make one: TokenSource(credentials)"
+        msg = f"source is a TokenSource, not {type(source).__name__}; make one: TokenSource(credentials)"
         raise TypeError(msg)

@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.fork import reset_after_fork
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.log import Seldom, log
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -79,6 +79,7 @@ class FileStore:
         TokenStoreError: the folder cannot be one that is this user's only.
     """
 
+    @hides_locals
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         if not hasattr(os, "geteuid"):
             raise TokenStoreError(
@@ -90,12 +91,14 @@ class FileStore:
         self._folder = PrivateFolder(os.fspath(folder))
         self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
 
+    @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:
         """Return the token kept for `key`, usable or not."""
         with suppress(FileNotFoundError), self._folder.opened() as folder:
             return self._kept(folder, key)
         return None
 
+    @hides_locals
     def write(self, key: TokenKey, token: AccessToken) -> None:
         """Keep `token`, unless one that ends later is kept already."""
         entry = _entry(key)
@@ -112,6 +115,7 @@ class FileStore:
                     folder.sweep(_OURS, _LITTER_AGE)
             folder.sync()
 
+    @hides_locals
     def drop(self, key: TokenKey, token: AccessToken) -> None:
         """Forget exactly this token, not its successor."""
         entry = _entry(key)
@@ -213,7 +217,6 @@ class FileStore:
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return type(self), (str(self._folder.path),)
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<FileStore in {self._folder.path}>"
 

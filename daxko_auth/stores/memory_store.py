@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from daxko_auth.model.fork import reset_after_fork
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 
@@ -22,11 +23,13 @@ class MemoryStore:
         self._lock = threading.Lock()
         reset_after_fork(self)
 
+    @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:
         """Return the token kept for `key`, usable or not."""
         with self._lock:
             return self._tokens.get(key)
 
+    @hides_locals
     def write(self, key: TokenKey, token: AccessToken) -> None:
         """Keep `token`, unless one that ends later is kept already."""
         with self._lock:
@@ -34,6 +37,7 @@ class MemoryStore:
             if kept is None or kept.expires_at <= token.expires_at:
                 self._tokens[key] = token
 
+    @hides_locals
     def drop(self, key: TokenKey, token: AccessToken) -> None:
         """Forget exactly this token, not its successor."""
         with self._lock:

@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import Final, NoReturn, TypeVar
 
 from daxko_auth.model.errors import TokenStoreError
-from daxko_auth.model.half_made import also_half_made
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.log import Seldom, log
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -83,6 +83,7 @@ if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1],
 class RedisStore:
     """Shares tokens between all processes that reach one Redis."""
 
+    @hides_locals
     def __init__(self, url: str | RedisClient) -> None:
         """
         Prepare; nothing is connected before the first use.
@@ -100,18 +101,18 @@ class RedisStore:
             TokenStoreError: `url` is neither, or not safe to use.
         """
         access = RedisAccess.of(url)
-        # It may hold a password, and a traceback may show locals.
-        del url
         if isinstance(access, str):
             raise TokenStoreError(f"token store: {access}")
         self._access = access
         self._corrupt = Seldom()
 
+    @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:
         """Return the token kept for `key`, usable or not."""
         entry = self._once(lambda send: _kept(send, _names(key)[0]))
         return self._opened(key, entry)
 
+    @hides_locals
     def write(self, key: TokenKey, token: AccessToken) -> None:
         """Keep `token` for as long as its whole life, unless one that ends later is kept already."""
         entry, life = sealed(key, token), max(token.expires_in * 1_000, 1)
@@ -121,6 +122,7 @@ class RedisStore:
 
         self._once(lambda send: self._replace(send, key, is_older, entry, life))
 
+    @hides_locals
     def drop(self, key: TokenKey, token: AccessToken) -> None:
         """Forget exactly this token, not its successor."""
         self._once(lambda send: self._replace(send, key, lambda kept: kept == token, b"", 0))
@@ -202,7 +204,6 @@ class RedisStore:
         )
         raise TypeError(msg)
 
-    @also_half_made
     def __repr__(self) -> str:
         return f"<RedisStore at {self._access.name}>"
 

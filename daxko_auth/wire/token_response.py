@@ -17,7 +17,7 @@ import httpx
 from attrs import field, frozen
 
 from daxko_auth.model.jwt_claims import claims_of
-from daxko_auth.model.secret import MaskedFields, Secret, wrapped
+from daxko_auth.model.secret import MaskedFields, Secret
 from daxko_auth.wire.retry_after import http_date_of, retry_after_of
 from daxko_auth.wire.transports import LOCATION_SEEN
 
@@ -155,8 +155,8 @@ class Answer:
             return f"status {self.status_code} ({self.described})"
         if self.fields is None:
             return f"status 200 with a body that is not a JSON object ({self.described})"
-        secret = wrapped(self.fields.get("access_token"))
-        if not isinstance(secret, Secret) or not _HEADER_SAFE.fullmatch(secret.reveal()):
+        secret = self.fields.secret("access_token")
+        if secret is None or not _HEADER_SAFE.fullmatch(secret.reveal()):
             return f"no access_token that fits into a header; its keys are {_names(self.fields)}"
         token_type = self.fields.get("token_type")
         if token_type is not None and str(token_type).lower() != "bearer":

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,7 +116,7 @@ class Hunt:
         return sorted(set(found))
 
     def _learn_secrets(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def credentials(made: ApiCredentials, *_: object) -> None:
+        def credentials(made: ApiCredentials, *_: object, **__: object) -> None:
             self.know("password", made.password)
             self.know("refresh token", made.refresh_token)
 
@@ -130,7 +130,7 @@ class Hunt:
             self.know("member password", password)
 
         listen = partial(_listen, monkeypatch)
-        listen(ApiCredentials, "_keep", after=credentials)
+        listen(ApiCredentials, "__init__", after=credentials)
         listen(AccessToken, "__init__", after=lambda token, *_, **__: self.know("access token", token.reveal()))
         listen(MemberToken, "__init__", after=lambda token, *_, **__: self.know("member token", token.reveal()))
         listen(MemberLogin, "request", before=login)
@@ -174,9 +174,15 @@ def _listen(  # noqa: PLR0913 - all but three by name
 ) -> None:
     original = getattr(owner, name)
 
+    @wraps(original)
     def heard(*args: Any, **options: Any) -> Any:
         before(*args, **options)
-        returned = original(*args, **options)
+        try:
+            returned = original(*args, **options)
+        except BaseException:
+            # Nobody is to find in this frame what the one below does not show.
+            del args, options
+            raise
         after(*args, **options)
         result(returned)
         return returned

@@ -245,10 +245,3 @@ def test_stores_of_one_process_can_be_used_by_many_threads(shared_redis: RedisSe
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(renew, range(1, 65)))
-
-
-def test_half_made_it_can_be_shown() -> None:
-    """A traceback with locals shows it from within `__init__`."""
-    assert repr(object.__new__(RedisStore)) == "<RedisStore, half made>"
-    with pytest.raises(TokenStoreError):
-        RedisStore("localhost")

@@ -1,0 +1,70 @@
+"""
+What keeps the arguments of public functions out of the tracebacks of their errors.
+
+Any argument may be a secret: a URL with a password in it, or the password itself in the place of a scope. Crash
+reporters and test runners show the locals of every frame that an error came through, and our frames then have none.
+"""
+
+import functools
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_Class = TypeVar("_Class", bound=type)
+
+
+@overload
+def hides_locals(entry: _Class) -> _Class: ...
+@overload
+def hides_locals(entry: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]: ...
+
+
+def hides_locals(entry: Any) -> Any:
+    """
+    Decorate a public function or coroutine function: no error that leaves it shows a local of the frames in between.
+
+    Of a class, it is the constructor that is decorated.
+    """
+    if isinstance(entry, type):
+        cast("Any", entry).__init__ = hides_locals(cast("Any", entry).__init__)
+        return entry
+
+    @functools.wraps(entry)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return entry(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            empty_frames(error)
+            raise
+
+    @functools.wraps(entry)
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await entry(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            empty_frames(error)
+            raise
+
+    return acall if inspect.iscoroutinefunction(entry) else call
+
+
+def empty_frames(error: BaseException) -> None:
+    """Take the locals from all frames between the caller of this and where `error` was raised, or what led to it."""
+    # What still runs keeps its locals: that is, whoever called the public function.
+    traceback.clear_frames(error.__traceback__)
+    earlier = error.__context__
+    while earlier is not None:
+        came_through = earlier.__traceback__
+        if came_through is not None:
+            try:
+                came_through.tb_frame.clear()
+            except RuntimeError:
+                # It is caught outside of the public function, by a program that was handling it when it called.
+                return
+            traceback.clear_frames(came_through)
+        earlier = earlier.__context__
