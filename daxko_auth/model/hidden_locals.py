@@ -2,13 +2,13 @@
 What keeps the arguments of public functions out of the tracebacks of their errors.
 
 Any argument may be a secret: a URL with a password in it, or the password itself in the place of a scope. Crash
-reporters and test runners show the locals of every frame that an error came through, and our frames then have none.
+reporters and test runners show the locals of every frame that an error came through; ours then have none.
 """
 
 import functools
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 _Parameters = ParamSpec("_Parameters")
@@ -20,8 +20,6 @@ _Class = TypeVar("_Class", bound=type)
 def hides_locals(entry: _Class) -> _Class: ...
 @overload
 def hides_locals(entry: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]: ...
-
-
 def hides_locals(entry: Any) -> Any:
     """
     Decorate a public function or coroutine function: no error that leaves it shows a local of the frames in between.
@@ -29,11 +27,15 @@ def hides_locals(entry: Any) -> Any:
     Of a class, it is the constructor that is decorated.
     """
     if isinstance(entry, type):
-        cast("Any", entry).__init__ = hides_locals(cast("Any", entry).__init__)
+        constructed = cast("Any", entry)
+        constructed.__init__ = _hiding(constructed.__init__)
         return entry
+    return _hiding_async(entry) if inspect.iscoroutinefunction(entry) else _hiding(entry)
 
+
+def _hiding(entry: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     @functools.wraps(entry)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
             return entry(*args, **kwargs)
         except BaseException as error:
@@ -41,8 +43,14 @@ def hides_locals(entry: Any) -> Any:
             empty_frames(error)
             raise
 
+    return call
+
+
+def _hiding_async(
+    entry: Callable[_Parameters, Coroutine[Any, Any, _Result]],
+) -> Callable[_Parameters, Coroutine[Any, Any, _Result]]:
     @functools.wraps(entry)
-    async def acall(*args: Any, **kwargs: Any) -> Any:
+    async def call(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         try:
             return await entry(*args, **kwargs)
         except BaseException as error:
@@ -50,7 +58,7 @@ def hides_locals(entry: Any) -> Any:
             empty_frames(error)
             raise
 
-    return acall if inspect.iscoroutinefunction(entry) else call
+    return call
 
 
 def empty_frames(error: BaseException) -> None:
@@ -64,7 +72,7 @@ def empty_frames(error: BaseException) -> None:
             try:
                 came_through.tb_frame.clear()
             except RuntimeError:
-                # It is caught outside of the public function, by a program that was handling it when it called.
+                # It was caught outside of the public function, by a program that was handling it when it called.
                 return
             traceback.clear_frames(came_through)
         earlier = earlier.__context__

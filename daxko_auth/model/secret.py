@@ -114,7 +114,11 @@ class MaskedFields(Mapping[str, object]):
 
     def secret(self, name: str) -> Secret | None:
         """Return the field `name` if it is a string."""
-        return Secret(self._fields[name]) if isinstance(self._fields.get(name), str) else None
+        match self._fields.get(name):
+            case str(value):
+                return Secret(value)
+            case _:
+                return None
 
     def __len__(self) -> int:
         return len(self._fields)

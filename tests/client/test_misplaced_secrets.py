@@ -189,18 +189,18 @@ def test_an_error_that_the_program_was_handling_keeps_its_locals(entries: Entrie
     def fail(note: str) -> None:
         raise KeyError(len(note))
 
-    try:
+    def ask_after_a_failure() -> None:
         try:
             fail("a local of the program")
         except KeyError:
             entries.source.token("no scope")
-    except daxko_auth.CredentialsError as error:
-        assert error.__context__ is not None
-        assert "a local of the program" in repr(
-            [frame.f_locals for frame, _ in traceback.walk_tb(error.__context__.__traceback__)]
-        )
-    else:
-        pytest.fail("it was no mistake")
+
+    with pytest.raises(daxko_auth.CredentialsError) as caught:
+        ask_after_a_failure()
+
+    earlier = caught.value.__context__
+    assert earlier is not None
+    assert "a local of the program" in repr([frame.f_locals for frame, _ in traceback.walk_tb(earlier.__traceback__)])
 
 
 def test_what_is_decorated_still_says_what_it_takes() -> None:

@@ -267,7 +267,9 @@ def test_a_task_that_is_cancelled_anywhere_harms_no_other(backend: str, turns: i
 def test_threads_that_race_cause_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask, reject and renew from eight threads that are switched as often as can be."""
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    if sys.gettrace() is None:
+        # CPython 3.11 fails to trace threads that begin so close to each other.
+        sys.setswitchinterval(1e-6)
     try:
         for _ in range(40):
             race_once()

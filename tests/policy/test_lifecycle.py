@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import anyio
 import httpx
 import pytest
-from support import Ask, FakeClock, flight_of, land_all
+from support import START_THREAD, Ask, FakeClock, flight_of, land_all, no_thread
 
 from daxko_auth import (
     ApiCredentials,
@@ -23,6 +23,7 @@ from daxko_auth import (
 )
 from daxko_auth.model.events import TokenRejected
 from daxko_auth.policy import source as source_module
+from daxko_auth.policy.workers import _Waiting
 from daxko_auth.sandbox import Sandbox
 
 
@@ -278,6 +279,17 @@ def test_closing_on_an_event_loop_does_not_wait(
     assert waited == []
     TokenSource(credentials, "https://daxko.example", on_event=lambda _: None).close()
     assert len(waited) == 1
+
+
+def test_closing_where_no_thread_can_be_had_waits_for_nobody(
+    credentials: ApiCredentials, waited: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is to be dropped from the store, and Python shuts down: then its life has to do."""
+    source = TokenSource(credentials, "https://daxko.example", store=MemoryStore())
+    source._housekeeping._jobs.append(_Waiting(lambda: None))
+    monkeypatch.setattr(START_THREAD, no_thread)
+    source.close()
+    assert len(waited) == 1, "only for the events, which are told at once where there are none"
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

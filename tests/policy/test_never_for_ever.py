@@ -17,6 +17,7 @@ from support import PATIENCE, START_THREAD, Ask, FakeClock, eventually, held_by,
 from daxko_auth import (
     AccessToken,
     ApiCredentials,
+    ClientScope,
     RenewalPolicy,
     TokenEndpointUnavailable,
     TokenKey,
@@ -24,9 +25,10 @@ from daxko_auth import (
     TokenSource,
 )
 from daxko_auth.policy import source as source_module
+from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.source import _Wait
-from daxko_auth.policy.workers import Job, Workers
+from daxko_auth.policy.workers import Job, Workers, _Waiting
 from daxko_auth.sandbox import Sandbox
 
 
@@ -250,6 +252,68 @@ def test_a_renewal_that_asks_for_its_own_token_is_told_so(sandbox: Sandbox, cred
     with TokenSource(credentials, sandbox.base_url, store=StoreThat(ask)) as source:
         assert source.token(9999)
     assert "waits for itself" in str(errors[0])
+
+
+def test_a_renewal_may_ask_for_the_token_of_another_scope(sandbox: Sandbox, credentials: ApiCredentials) -> None:
+    """It has the only thread that there is, and must not wait for its own end."""
+    tokens: list[AccessToken] = []
+    asked: list[bool] = []
+
+    def ask_once() -> None:
+        if not asked:
+            asked.append(True)
+            tokens.append(source.token(1234))
+
+    with TokenSource(credentials, sandbox.base_url, store=StoreThat(ask_once)) as source:
+        assert source.token(9999)
+    assert [token.scope for token in tokens] == [ClientScope(1234)]
+    assert sandbox.token_requests() == 2
+
+
+def test_a_renewal_that_a_caller_makes_and_that_hangs_is_given_up_by_the_others(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be had, one caller asks for all; the others wait no longer for it than for a thread."""
+    unblocked, inside = threading.Event(), threading.Event()
+
+    def block() -> None:
+        inside.set()
+        unblocked.wait()
+
+    with (
+        TokenSource(credentials, sandbox.base_url, store=StoreThat(block)) as source,
+        ThreadPoolExecutor(1) as pool,
+        ExitStack() as last,
+        monkeypatch.context() as patched,
+    ):
+        last.callback(unblocked.set)
+        asks_for_all = pool.submit(lambda: (patched.setattr(START_THREAD, no_thread), source.token(9999)))
+        inside.wait()
+        with impatient(monkeypatch), pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            source.token(9999)
+        unblocked.set()
+        with pytest.raises(TokenEndpointUnavailable, match="did not end in time"):
+            asks_for_all.result()
+
+        assert source.token(9999), "what came late was kept"
+    assert sandbox.token_requests() == 1
+
+
+def test_a_renewal_in_the_queue_is_made_by_whoever_waits_where_threads_can_no_longer_be_had(
+    sandbox: Sandbox, source: TokenSource, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python began to shut down meanwhile."""
+    begun = source._find(source._slot_of(9999))
+    assert isinstance(begun, Flight)
+    source._workers._jobs.append(_Waiting(begun))
+    begun.is_submitted = True
+    with monkeypatch.context() as patched:
+        patched.setattr(START_THREAD, no_thread)
+        assert ask(source, 9999)
+
+    source.token(1234)
+    land_all(source)
+    assert sandbox.token_requests() == 2, "what is left of it in the queue is not made twice"
 
 
 def test_a_log_handler_may_ask_for_a_token(

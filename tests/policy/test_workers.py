@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 from support import eventually, is_idle
 
-from daxko_auth.policy.workers import Job, Workers
+from daxko_auth.policy.workers import Job, Workers, _Waiting
 
 _start = _thread.start_new_thread
 
@@ -98,6 +98,24 @@ def test_fewer_places_end_no_job_and_begin_no_other() -> None:
         workers.size = 1
         assert {job for _, job in workers.busy()} == set(jobs)
         assert workers.start(), "somebody works"
+
+
+def test_whoever_is_one_too_many_sees_to_what_waits() -> None:
+    """The places that stay may be empty: then somebody has to begin there."""
+    workers: Workers[Job] = Workers("a worker", 2)
+    first, last, waiting = _Held(), _Held(), _Held()
+    for job in (first, last):
+        workers.submit(job)
+        job.began.wait()
+    first.let_go()
+    eventually(lambda: [job for _, job in workers.busy()] == [last])
+    # Brought by somebody whom an interrupt kept from starting a thread.
+    workers._jobs.append(_Waiting(waiting))
+    workers.size = 1
+    last.let_go()
+    waiting.began.wait()
+    waiting.let_go()
+    _idle(workers)
 
 
 def test_threads_end_when_nothing_is_left_and_begin_again(workers: Workers[Job]) -> None:

@@ -29,7 +29,7 @@ from leaks.needles import found_in
 from redis_server import RedisServer
 from support import PATIENCE, eventually, in_child
 
-from daxko_auth import ApiCredentials, ClientScope, RedisStore, TokenKey, TokenSource, TokenStoreError
+from daxko_auth import ApiCredentials, ClientScope, RedisStore, TokenKey, TokenSource
 from daxko_auth.sandbox import Sandbox
 from daxko_auth.stores.redis_access import RedisAccess
 from daxko_auth.stores.redis_connection import RedisConnection

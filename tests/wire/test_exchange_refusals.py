@@ -1,5 +1,6 @@
 """A token request that Daxko refuses."""
 
+import httpx
 import pytest
 from asking import AskOnce
 from raw_server import everything_about
@@ -79,6 +80,25 @@ def test_a_refusal_without_a_reason_is_a_refusal(
     assert (outcome.error, outcome.server_said) == (None, None)
     assert f"({status}, no reason given). Check the username, password and refresh token of account " in str(outcome)
     assert "canary" not in everything_about(outcome)
+
+
+@pytest.mark.parametrize(
+    ("body", "challenge", "advice"),
+    [
+        ({}, 'Bearer error="invalid_token"', "Check the refresh token of account 'daxko_api_user'; Daxko gives a new"),
+        ({"message": "Unauthorized"}, None, "A gateway in front of Daxko says so. Check the refresh token of account"),
+        ({}, None, "Check the username, password and refresh token of account 'daxko_api_user', and that Daxko has"),
+    ],
+    ids=["refused bearer", "gateway", "no reason"],
+)
+def test_the_advice_follows_the_cause(
+    ask_once: AskOnce, body: dict[str, str], challenge: str | None, advice: str
+) -> None:
+    """A bearer that is refused, a gateway and a wrong password have different cures."""
+    headers = {"WWW-Authenticate": challenge} if challenge else {}
+    outcome = ask_once(transport=httpx.MockTransport(lambda _: httpx.Response(401, json=body, headers=headers)))
+    assert type(outcome) is TokenRefused
+    assert outcome.advice.startswith(advice)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
