@@ -1,7 +1,7 @@
 """
 Access tokens for the Daxko Operations API: requested once, shared, renewed in time.
 
-The whole public door stands in `__all__` and `_LAZY`; everything else may change without notice.
+All public names stand in `__all__` and `_LAZY`; everything else may change without notice.
 """
 
 import sys as _sys
@@ -84,7 +84,7 @@ _LAZY: dict[str, tuple[str, _Extra]] = {
     "RequestsAuth": ("daxko_auth.adapters.requests", "requests"),
 }
 
-# Reprs and tracebacks name things by where they are imported from, not by the room they live in.
+# Reprs and tracebacks name things by where they are imported from, not by the module they are defined in.
 for _name in set(__all__) - {"events"}:
     globals()[_name].__module__ = __name__
 

@@ -21,7 +21,7 @@ import tools
 from guard import Guard
 from leaks.hunt import Hunt
 from redis_server import RedisServer, redis_server
-from support import PATIENCE, Ask, Call, FakeClock, land_all
+from support import PATIENCE, Ask, Call, FakeClock, finish_renewals
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, RenewalPolicy, TokenSource, client
 from daxko_auth.sandbox import Sandbox
@@ -128,7 +128,7 @@ def source(sandbox: Sandbox, credentials: ApiCredentials, clock: FakeClock) -> I
     policy = RenewalPolicy(attempt_timeout=PATIENCE)
     with TokenSource(credentials, sandbox.base_url, clock=clock, policy=policy) as made:
         yield made
-        land_all(made)
+        finish_renewals(made)
 
 
 @pytest.fixture(scope="session")

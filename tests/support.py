@@ -68,7 +68,7 @@ async def aeventually(condition: Callable[[], bool]) -> None:
         await anyio.sleep(0.001)
 
 
-def land_all(source: TokenSource) -> None:
+def finish_renewals(source: TokenSource) -> None:
     """Wait until no renewal of `source` is under way."""
     eventually(lambda: is_idle(source._workers))
 
@@ -81,7 +81,7 @@ def kept_house(source: TokenSource) -> None:
 def waiting_tasks(source: TokenSource, scope: int = 9999) -> int:
     """Count the tasks that wait for a token of `scope`."""
     flight = flight_of(source, scope)
-    return sum(map(len, flight.landed._tasks.values())) if flight else 0
+    return sum(map(len, flight.next_state._tasks.values())) if flight else 0
 
 
 def flight_of(source: TokenSource, scope: int = 9999) -> Flight | None:
@@ -98,7 +98,7 @@ def held_by(source: TokenSource, scope: int = 9999) -> HeldToken | None:
 
 def told_all(source: TokenSource) -> None:
     """Wait until all events that happened so far have been told."""
-    land_all(source)
+    finish_renewals(source)
     eventually(lambda: is_idle(source._announce._workers))
 
 

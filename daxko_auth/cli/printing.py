@@ -1,5 +1,5 @@
 """
-How commands speak: facts on standard output, everything else on standard error.
+How commands speak: what was asked for goes to standard output, everything else on standard error.
 
 All output passes here, and what strangers wrote is made printable here: nothing that a server, a file's name or a
 cassette says acts on the terminal. Only the bytes of a body that goes into a pipe or a file are left as they came.
@@ -50,9 +50,9 @@ def fail(message: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def print_json(facts: object) -> None:
-    """Print `facts` for a program."""
-    typer.echo(_json(facts))
+def print_json(fields: object) -> None:
+    """Print `fields` for a program."""
+    typer.echo(_json(fields))
 
 
 def show_json(body: bytes) -> bool:
@@ -65,11 +65,11 @@ def show_json(body: bytes) -> bool:
     return True
 
 
-def print_facts(facts: dict[str, str]) -> None:
-    """Print one fact a line, their names aligned."""
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        tell(f"{name:<{width}}  {fact}")
+def print_fields(fields: dict[str, str]) -> None:
+    """Print one value a line, their names aligned."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        tell(f"{name:<{width}}  {value}")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -108,8 +108,8 @@ class _Printable:
             yield segment if segment.control else Segment(printable(segment.text, keep_lines=True), segment.style)
 
 
-def _json(facts: object) -> str:
-    text = json.dumps(facts, indent=2, ensure_ascii=False)
+def _json(fields: object) -> str:
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
     # JSON has its own way to write such a character, so a program reads what was there.
     return "".join(char if char == "\n" or printable(char) == char else json.dumps(char).strip('"') for char in text)
 

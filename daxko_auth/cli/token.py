@@ -1,5 +1,5 @@
 """
-`daxko-auth token` and `daxko-auth member`: a token, or the facts about it.
+`daxko-auth token` and `daxko-auth member`: a token, or what can be told about it.
 """
 
 import sys
@@ -15,7 +15,7 @@ from daxko_auth.cli.printing import (
     fail,
     instant,
     is_watched,
-    print_facts,
+    print_fields,
     print_json,
     say,
     tell,
@@ -75,11 +75,11 @@ def _member_password() -> Secret:
     return given
 
 
-def _print(held: AccessToken | MemberToken, facts: dict[str, str], *, reveal: bool, as_json: bool) -> None:
+def _print(held: AccessToken | MemberToken, fields: dict[str, str], *, reveal: bool, as_json: bool) -> None:
     left = held.expires_at.timestamp() - time.time()
     age = max(0.0, held.expires_in - left)
     if as_json:
-        shown: dict[str, object] = {name.lower().replace(" ", "_"): fact for name, fact in facts.items()}
+        shown: dict[str, object] = {name.lower().replace(" ", "_"): value for name, value in fields.items()}
         shown |= {
             "fingerprint": held.fingerprint,
             "age": round(age),
@@ -91,5 +91,5 @@ def _print(held: AccessToken | MemberToken, facts: dict[str, str], *, reveal: bo
         tell(held.reveal())
     else:
         expires = f"{instant(held.expires_at)}, in {duration(left)}"
-        print_facts({**facts, "fingerprint": held.fingerprint, "age": duration(age), "expires": expires})
+        print_fields({**fields, "fingerprint": held.fingerprint, "age": duration(age), "expires": expires})
         say("For the token itself, add --reveal, or pipe this into something.")

@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from daxko_auth.cli.opening import BaseUrl, open_source
-from daxko_auth.cli.printing import AsJson, console, print_facts, print_json, say
+from daxko_auth.cli.printing import AsJson, console, print_fields, print_json, say
 from daxko_auth.model.errors import TokenRequestError
 from daxko_auth.model.events import Event, RenewalFailed, TokenRenewed, TokenRequested
 from daxko_auth.model.scope import ClientScope
@@ -62,7 +62,7 @@ def warm(
     else:
         for scope, error in failures.items():
             say(f"{scope}: {error}")
-        print_facts(
+        print_fields(
             {
                 "tokens": f"{len(tokens):,}",
                 "failures": f"{len(failures):,}",

@@ -42,7 +42,7 @@ def warn(message: str, *args: object, level: int = logging.WARNING) -> None:
 WARNING_WINDOW: Final = 60.0
 
 
-class Seldom:
+class WarningThrottle:
     """The level to log a lasting trouble at: a warning, then `DEBUG` until the window is over."""
 
     def __init__(self) -> None:

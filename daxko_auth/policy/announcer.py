@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from daxko_auth.model.events import Event
-from daxko_auth.model.log import Seldom, warn
+from daxko_auth.model.log import WarningThrottle, warn
 from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.workers import Workers
@@ -24,8 +24,8 @@ class Announcer:
     def __init__(self, on_event: Callable[[Event], object] | None, clock: Clock) -> None:
         self._on_event = on_event
         self._clock = clock
-        self._failed = Seldom()
-        self._lost = Seldom()
+        self._failed = WarningThrottle()
+        self._lost = WarningThrottle()
         self._is_closed = False
         # One for each event that was dropped since the last that was told: a list counts itself.
         self._dropped: list[None] = []

@@ -85,15 +85,15 @@ class Slot:
     def current(self, process: object) -> State:
         """Return the newest state."""
         state = self.state
-        while (flight := state.next.get(process)) is not None and (landed := flight.landed.get()) is not None:
-            self.state = state = landed
+        while (flight := state.next.get(process)) is not None and (newer := flight.next_state.get()) is not None:
+            self.state = state = newer
         return state
 
-    def bury(self, token: AccessToken) -> None:
-        """Remember `token` as one of the past."""
+    def retire(self, token: AccessToken) -> None:
+        """Remember that `token` was replaced or rejected."""
         # A store goes by the wall clock, which can be set back; to it, a token of the past may look alive.
         self.past[token.fingerprint] = None
-        with suppress(RuntimeError):  # another thread has just buried one; it does the same
+        with suppress(RuntimeError):  # another thread has just retired one; it does the same
             while len(self.past) > _PAST_KEPT:
                 self.past.pop(next(iter(self.past)), None)
 
@@ -101,7 +101,7 @@ class Slot:
 class Flight:
     """One renewal, from the first who wanted it until the state that comes of it."""
 
-    __slots__ = ("_claim", "_end", "_renew", "is_sent", "is_submitted", "landed", "over", "slot", "state")
+    __slots__ = ("_claim", "_end", "_renew", "is_sent", "is_submitted", "next_state", "over", "slot", "state")
 
     def __init__(
         self, slot: Slot, state: State, renew: Callable[["Flight"], None], end: Callable[["Flight"], None]
@@ -111,28 +111,28 @@ class Flight:
         self.state = state
         self._renew = renew
         self._end = end
-        # Which thread flies it; claimed by `setdefault`.
+        # Which thread runs it; claimed by `setdefault`.
         self._claim: dict[str, tuple[int, object]] = {}
         #: Set after the act, so that whoever finds it unset does it again.
         self.is_submitted = False
         #: Whether a token request of it may be on the wire.
         self.is_sent = False
         #: The state that came of it.
-        self.landed: SharedResult[State] = SharedResult()
+        self.next_state: SharedResult[State] = SharedResult()
         #: Set once nothing of it runs any more.
         self.over: SharedResult[bool] = SharedResult()
 
     @property
     def is_claimed(self) -> bool:
-        """Whether a thread flies it, or has done so."""
+        """Whether a thread runs it, or has done so."""
         return bool(self._claim)
 
-    def is_flown_here(self) -> bool:
-        """Whether it is this thread that flies it, which must not wait for itself."""
+    def runs_here(self) -> bool:
+        """Whether this thread runs it, and so must not wait for it."""
         return self._claim.get("", (0,))[0] == _thread.get_ident()
 
     def __call__(self) -> None:
-        """Fly it, unless somebody does already."""
+        """Renew, unless a thread does already."""
         me, is_complete = (_thread.get_ident(), object()), False
         try:
             if self._claim.setdefault("", me) is me:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from daxko_auth.model.events import StoreFailed
-from daxko_auth.model.log import Seldom, warn
+from daxko_auth.model.log import WarningThrottle, warn
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.announcer import Announcer
@@ -31,7 +31,7 @@ class SharedStore:
         self._policy = policy
         self._clock = clock
         self._announce = announce
-        self._trouble = Seldom()
+        self._trouble = WarningThrottle()
         self._rest_until = float("-inf")
 
     def find(self, key: TokenKey, held: AccessToken | None, past: Container[str]) -> HeldToken | None:

@@ -347,7 +347,7 @@ class TokenSource:
             except TokenRequestError as closed:
                 found = closed
             if isinstance(found, Flight):
-                self._see_to(found)
+                self._ensure_started(found)
             under_way.append((scope, found))
         while under_way:
             settle_oldest()
@@ -496,7 +496,7 @@ class TokenSource:
 
     def _reject(self, slot: Slot, token: AccessToken) -> None:
         held = slot.current(self._process).held
-        slot.bury(token)
+        slot.retire(token)
         if held is not None and held.token == token:
             held.reject(self._clock.monotonic())
         self._announce(TokenRejected(token.scope, token.fingerprint))
@@ -504,8 +504,8 @@ class TokenSource:
             # For everybody who shares the store. Where no thread can be had, the next renewal does it.
             self._housekeeping.submit(partial(self._store.drop, slot.key, token))
 
-    def _see_to(self, flight: Flight) -> None:
-        """See that somebody flies it."""
+    def _ensure_started(self, flight: Flight) -> None:
+        """See that a thread runs it."""
         if flight.is_claimed:
             return
         if self._workers.is_current_thread():
@@ -527,12 +527,12 @@ class TokenSource:
         if not isinstance(found, Flight):
             return found
         until = None if timeout is None else time.monotonic() + timeout
-        while (landed := self._landed(found)) is None:
+        while (outcome := self._outcome_of(found)) is None:
             wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
-            wait.ended(is_set=found.landed.wait(wait.seconds))
-        return landed
+            wait.ended(is_set=found.next_state.wait(wait.seconds))
+        return outcome
 
     async def _ajoin(self, found: _Found, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as `_join`
         """Return the outcome; wait for it in this task."""
@@ -542,16 +542,16 @@ class TokenSource:
         if not isinstance(found, Flight):
             return found
         until = None if timeout is None else time.monotonic() + timeout
-        while (landed := self._landed(found)) is None:
+        while (outcome := self._outcome_of(found)) is None:
             wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
-            wait.ended(is_set=await found.landed.await_(wait.seconds))
-        return landed
+            wait.ended(is_set=await found.next_state.await_(wait.seconds))
+        return outcome
 
-    def _landed(self, flight: Flight) -> Outcome | None:
-        self._see_to(flight)
-        state = flight.landed.get()
+    def _outcome_of(self, flight: Flight) -> Outcome | None:
+        self._ensure_started(flight)
+        state = flight.next_state.get()
         return None if state is None else state.failure or state.held
 
     def _renew(self, flight: Flight) -> None:
@@ -559,8 +559,8 @@ class TokenSource:
         slot, outcome = flight.slot, self._renewal.run(flight)
         state = flight.state.after(outcome, self._clock)
         if flight.state.held is not None and flight.state.held is not state.held:
-            slot.bury(flight.state.held.token)
-        if not flight.landed.set(state) and isinstance(outcome, HeldToken):
+            slot.retire(flight.state.held.token)
+        if not flight.next_state.set(state) and isinstance(outcome, HeldToken):
             self._keep_late(slot, outcome)
         # So that the next caller finds it at once, and so does a child after a fork.
         slot.current(self._process)
@@ -581,7 +581,7 @@ class TokenSource:
         if self._closing.is_set() or (state.held is not None and state.held.is_usable(self._clock)):
             return
         late = Flight(slot, state, self._renew, self._end)
-        late.landed.set(state.after(outcome, self._clock))
+        late.next_state.set(state.after(outcome, self._clock))
         state.next.setdefault(self._process, late)
 
     def _end(self, flight: Flight) -> None:
@@ -590,7 +590,7 @@ class TokenSource:
         interrupted = TokenRequestError(
             f"no access token for {scope}: the renewal was interrupted", "Ask again", scope=scope.wire, retryable=True
         )
-        flight.landed.set(State(began.held, began.replaced, interrupted))
+        flight.next_state.set(State(began.held, began.replaced, interrupted))
 
     def _close(self) -> list[SharedResult[bool]]:
         """Stop; return what is worth waiting for."""
@@ -599,7 +599,7 @@ class TokenSource:
         for slot in self._slots.all():
             flight = slot.current(self._process).next.get(self._process)
             if flight is not None:
-                flight.landed.set(State(failure=closed_error(slot.key.scope)))
+                flight.next_state.set(State(failure=closed_error(slot.key.scope)))
                 if flight.is_sent and self._store is not None:
                     sent.append(flight.over)
         self._slots.clear()
@@ -634,13 +634,13 @@ class _Wait:
     @property
     def is_over(self) -> bool:
         """Whether it is in vain to wait."""
-        return self._flight.is_flown_here() or self.seconds <= 0
+        return self._flight.runs_here() or self.seconds <= 0
 
     @property
     def error(self) -> TokenRequestError:
         """Why it is."""
         scope = self._flight.slot.key.scope
-        if self._flight.is_flown_here():
+        if self._flight.runs_here():
             return _given_up_error(scope)
         where = "its request is under way" if self._is_claimed else "its request waits for its turn among others"
         return TokenEndpointUnavailable(
@@ -659,7 +659,7 @@ class _Wait:
             stuck.append(self._flight)
         for flight in stuck:
             error = _given_up_error(flight.slot.key.scope)
-            flight.landed.set(flight.state.after(error, self._clock))
+            flight.next_state.set(flight.state.after(error, self._clock))
 
 
 # Sources whose last token somebody else may want.

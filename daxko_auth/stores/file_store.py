@@ -26,7 +26,7 @@ from platformdirs import user_cache_path
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.stores.private_folder import OpenFolder, PrivateFolder
@@ -89,7 +89,7 @@ class FileStore:
         if folder is None:
             folder = _cache_of_this_user()
         self._folder = PrivateFolder(os.fspath(folder))
-        self._troubles: defaultdict[str, Seldom] = defaultdict(Seldom)
+        self._troubles: defaultdict[str, WarningThrottle] = defaultdict(WarningThrottle)
 
     @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:

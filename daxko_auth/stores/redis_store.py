@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TypeVar
 
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.stores.redis_access import RedisAccess, RedisClient
@@ -104,7 +104,7 @@ class RedisStore:
         if isinstance(access, str):
             raise TokenStoreError(f"token store: {access}")
         self._access = access
-        self._corrupt = Seldom()
+        self._corrupt = WarningThrottle()
 
     @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:

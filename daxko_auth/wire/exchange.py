@@ -22,17 +22,17 @@ from daxko_auth.model.errors import (
     TokenResponseInvalid,
 )
 from daxko_auth.model.fork import no_fork
-from daxko_auth.model.log import Seldom, log
+from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
+from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
 from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
-from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, Line
-from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
+from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, ConnectionHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class Exchange:
         self._credentials = credentials
         self._origin = origin
         self._transport = transport
-        self._wrong_clock = Seldom()
+        self._wrong_clock = WarningThrottle()
         refused = _import_the_rest()
         if refused is not None:
             raise CredentialsError(refused)
@@ -68,33 +68,33 @@ class Exchange:
 
         Returns the token, or the error that says why there is none. Raises nothing.
         """
-        line = Line()
+        connection = ConnectionHandle()
         try:
-            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout, line))
+            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout, connection))
         except TimeoutError:
             # Or else a server that goes on sending something keeps a thread and a socket for ever.
-            line.cut()
+            connection.abort()
             what = f"did not answer within {timeout:.3g} s"
         return self._unavailable(scope, what)
 
-    def _ask(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Outcome:
+    def _ask(self, scope: ClientScope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Outcome:
         try:
-            return self._judge(self._send(scope, sent_at, timeout, line), scope, sent_at)
+            return self._judge(self._send(scope, sent_at, timeout, connection), scope, sent_at)
         except KeyboardInterrupt as error:
             # Where there is no thread to be had, this is the caller's.
             raise without_frames(error)  # noqa: B904 - the same one
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
-            kind, what = what_happened(error, self._secrets)
-        failed: Mapping[Trouble, Callable[[ClientScope, str], TokenRequestError]] = {
-            Trouble.UNAVAILABLE: self._unavailable,
-            Trouble.UNREADABLE: self._invalid,
-            Trouble.SETTING: self._unsent,
-            Trouble.UNEXPECTED: self._unexpected,
+            kind, what = describe_failure(error, self._secrets)
+        failed: Mapping[FailureKind, Callable[[ClientScope, str], TokenRequestError]] = {
+            FailureKind.UNAVAILABLE: self._unavailable,
+            FailureKind.UNREADABLE: self._invalid,
+            FailureKind.SETTING: self._unsent,
+            FailureKind.UNEXPECTED: self._unexpected,
         }
         return failed[kind](scope, what)
 
-    def _send(self, scope: ClientScope, sent_at: float, timeout: float, line: Line) -> Answer:
+    def _send(self, scope: ClientScope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Answer:
         from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see _import_the_rest
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
@@ -113,7 +113,7 @@ class Exchange:
             raise_on_unexpected_status=False,
             httpx_args={
                 "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(transport, seconds=timeout, line=line),
+                "transport": CappedTransport(transport, seconds=timeout, connection=connection),
             },
         ) as api:
             response = request_access_token.sync_detailed(

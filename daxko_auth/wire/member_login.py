@@ -25,10 +25,10 @@ from daxko_auth.model.origin import Origin
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
+from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
 from daxko_auth.wire.http import BearerAuth
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
-from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
 
 if TYPE_CHECKING:
     from daxko_api.client import AuthenticatedClient
@@ -47,10 +47,10 @@ class Refusal(Enum):
 
 
 _ADVICE: Final = {
-    Trouble.UNAVAILABLE: "Let the member try again later",
-    Trouble.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
-    Trouble.SETTING: "Correct that setting first",
-    Trouble.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
+    FailureKind.UNAVAILABLE: "Let the member try again later",
+    FailureKind.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+    FailureKind.SETTING: "Correct that setting first",
+    FailureKind.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
 }
 
 #: How a member login ends.
@@ -76,10 +76,10 @@ class MemberLogin:
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
-            trouble = what_happened(error, _secrets(token, password))
+            failure = describe_failure(error, _secrets(token, password))
         except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
             raise without_frames(error)  # noqa: B904 - the same one
-        return self._failed(token, *trouble)
+        return self._failed(token, *failure)
 
     async def arequest(
         self,
@@ -99,10 +99,10 @@ class MemberLogin:
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
-            trouble = what_happened(error, _secrets(token, password))
+            failure = describe_failure(error, _secrets(token, password))
         except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
             raise without_frames(error)  # noqa: B904 - the same one
-        return self._failed(token, *trouble)
+        return self._failed(token, *failure)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
@@ -132,12 +132,12 @@ class MemberLogin:
             return refusal
         if is_unavailable(status):
             what = f"answered {status} ({quote(answer.described, secrets)})"
-            return self._failed(token, Trouble.UNAVAILABLE, what, answer)
+            return self._failed(token, FailureKind.UNAVAILABLE, what, answer)
         unreadable = answer.redirect
         if answer.is_page and status in REFUSALS:
             unreadable = f"answered {status} with {answer.described}"
         if unreadable is not None:
-            return self._failed(token, Trouble.UNREADABLE, f"{quote(unreadable, secrets, limit=400)}", answer)
+            return self._failed(token, FailureKind.UNREADABLE, f"{quote(unreadable, secrets, limit=400)}", answer)
         # Also a success that is none: 200 with an error in its body.
         if status in REFUSALS or error is not None:
             description = quote(answer.error_description, secrets)
@@ -155,24 +155,24 @@ class MemberLogin:
         grant = answer.grant(now=utc(sent_at))
         if isinstance(grant, str):
             wrong = quote(grant, secrets, limit=500)
-            return self._failed(token, Trouble.UNREADABLE, f"did not answer with a token response: {wrong}", answer)
+            return self._failed(token, FailureKind.UNREADABLE, f"did not answer with a token response: {wrong}", answer)
         return MemberToken(
             grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in, grant.other_fields
         )
 
     def _failed(
-        self, token: AccessToken, trouble: Trouble, what: str, answer: Answer | None = None
+        self, token: AccessToken, failure: FailureKind, what: str, answer: Answer | None = None
     ) -> TokenRequestError:
-        kind = {Trouble.UNAVAILABLE: TokenEndpointUnavailable, Trouble.UNREADABLE: TokenResponseInvalid}.get(
-            trouble, TokenRequestError
+        kind = {FailureKind.UNAVAILABLE: TokenEndpointUnavailable, FailureKind.UNREADABLE: TokenResponseInvalid}.get(
+            failure, TokenRequestError
         )
         return kind(
             f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
             "failed login can lock the member out",
-            _ADVICE[trouble],
+            _ADVICE[failure],
             scope=token.scope.wire,
             status_code=answer.status_code if answer else None,
-            retryable=trouble is Trouble.UNAVAILABLE,
+            retryable=failure is FailureKind.UNAVAILABLE,
             retry_after=answer.retry_after if answer else None,
         )
 

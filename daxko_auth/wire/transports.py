@@ -205,16 +205,16 @@ class AnswerTooLarge(httpx.TransportError):
     """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
 
 
-class Line:
-    """The connection that a request is sent over, so that another thread can cut it."""
+class ConnectionHandle:
+    """The connection that a request is sent over, so that another thread can end it."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._is_cut = False
+        self._is_aborted = False
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Hang up, now or as soon as there is a connection. Whoever reads from it reads the end."""
-        self._is_cut = True
+        self._is_aborted = True
         if self._socket is not None:
             # Shut down, not closed: another thread reads from it, and its number must not become somebody else's.
             with suppress(OSError):
@@ -225,26 +225,30 @@ class Line:
         stream_info = getattr(step.get("return_value"), "get_extra_info", None)
         if stream_info is not None:
             self._socket = stream_info("socket")
-            if self._is_cut:
-                self.cut()
+            if self._is_aborted:
+                self.abort()
 
 
 class CappedTransport(httpx.BaseTransport):
     """Sends through another transport and stops reading an answer that is too long to be one."""
 
     def __init__(
-        self, transport: httpx.BaseTransport, *, seconds: float | None = None, line: Line | None = None
+        self,
+        transport: httpx.BaseTransport,
+        *,
+        seconds: float | None = None,
+        connection: ConnectionHandle | None = None,
     ) -> None:
         """Stop reading `seconds` after sending, too: httpx's own timeouts start anew with every read."""
         self._transport = transport
         self._seconds = seconds
-        self._line = line
+        self._connection = connection
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and hand over the answer with its body capped."""
         until = None if self._seconds is None else time.monotonic() + self._seconds
-        if self._line is not None:
-            request.extensions["trace"] = self._line.watch
+        if self._connection is not None:
+            request.extensions["trace"] = self._connection.watch
         return _capped(self._transport.handle_request(_uncompressed(request)), until)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 import requests
 from adapters.drivers import DRIVERS, Answer
 from raw_server import RawServer, answer, saying
-from support import PATIENCE, FakeClock, land_all
+from support import PATIENCE, FakeClock, finish_renewals
 
 from daxko_auth import (
     AccessToken,
@@ -221,7 +221,7 @@ class TestContract:
             send("GET", PATH, hook=lambda response: response.raise_for_status())
 
         assert source.token(9999) is token
-        land_all(source)
+        finish_renewals(source)
         assert sandbox.token_requests() == 1
 
     def test_a_hook_that_raises_something_of_its_own_leaves_a_doubt(
@@ -240,7 +240,7 @@ class TestContract:
         with pytest.raises(OwnError):
             send("GET", PATH, hook=raising)
         seen.append(send("GET", PATH).status)
-        land_all(source)
+        finish_renewals(source)
 
         assert seen == [200]
         saw_the_answer = sandbox.token_requests() == 1
@@ -257,7 +257,7 @@ class TestContract:
             send("POST", PATH)
 
         assert source.token(9999) is token
-        land_all(source)
+        finish_renewals(source)
         assert sandbox.token_requests() == 1
 
     def test_a_host_header_of_another_server_is_refused(self, send: Send, sandbox: Sandbox) -> None:

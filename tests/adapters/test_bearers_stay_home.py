@@ -1,5 +1,5 @@
 """
-Which bearer goes where, by every door, over real sockets: home, or nowhere.
+Which bearer goes where, by every entry, over real sockets: home, or nowhere.
 
 Home is a sandbox. Its neighbours listen on the same port of other addresses and on other ports of the same
 address, write down whatever arrives, and answer 401.
@@ -101,12 +101,12 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-#: Every way to send something: which door, in which world.
+#: Every way to send something: which entry, in which world.
 WAYS: Final = [
-    (door, world)
-    for door in ("httpx", "Daxko.http", "Daxko.api")
+    (entry, world)
+    for entry in ("httpx", "Daxko.http", "Daxko.api")
     for world in ("thread", "asyncio", "trio")
-    if (door, world) != ("Daxko.api", "trio")
+    if (entry, world) != ("Daxko.api", "trio")
 ]
 DAXKOS: Final = [way for way in WAYS if way[0] != "httpx"]
 OWN: Final = [way for way in WAYS if way[0] == "httpx"]
@@ -155,25 +155,25 @@ def send(  # noqa: PLR0913 - what can differ, all but four by name
     **options: Any,
 ) -> httpx.Response:
     """Do that errand by that way."""
-    door, world = way
+    entry, world = way
     errand = Errand(method, url, settings or {}, also, options)
     if world != "thread":
-        return anyio.run(_asend, door, source, errand, backend=world)
-    if door == "httpx":
+        return anyio.run(_asend, entry, source, errand, backend=world)
+    if entry == "httpx":
         auth, base_url = DaxkoAuth(source, 9999), source.origin.base_url
         with httpx.Client(base_url=base_url, auth=auth, headers=ACCEPT, verify=CERTIFICATES) as own:
             return errand.run(own)
     with Daxko(source.credentials, 9999, source=source) as daxko:
-        return errand.run(daxko.http if door == "Daxko.http" else daxko.api.get_httpx_client())
+        return errand.run(daxko.http if entry == "Daxko.http" else daxko.api.get_httpx_client())
 
 
-async def _asend(door: str, source: TokenSource, errand: Errand) -> httpx.Response:
-    if door == "httpx":
+async def _asend(entry: str, source: TokenSource, errand: Errand) -> httpx.Response:
+    if entry == "httpx":
         auth, base_url = DaxkoAuth(source, 9999), source.origin.base_url
         async with httpx.AsyncClient(base_url=base_url, auth=auth, headers=ACCEPT, verify=CERTIFICATES) as own:
             return await errand.arun(own)
     async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
-        return await errand.arun(daxko.http if door == "Daxko.http" else daxko.api.get_async_httpx_client())
+        return await errand.arun(daxko.http if entry == "Daxko.http" else daxko.api.get_async_httpx_client())
 
 
 def hook(way: Way, do: Callable[[Any], None]) -> Callable[[Any], Any]:

@@ -30,15 +30,15 @@ from daxko_auth.sandbox import Failure, Sandbox
 WRONG_PASSWORD = "canary-of-a-wrong-password"
 MEMBER = ("canary-of-a-member", "canary-of-a-members-password")
 
-Trouble = Callable[[Sandbox, TokenSource], Any]
+FailureKind = Callable[[Sandbox, TokenSource], Any]
 
 
-def failing(failure: Failure) -> Trouble:
+def failing(failure: Failure) -> FailureKind:
     """Let every token request fail in that way."""
     return lambda sandbox, _: sandbox.fail_next(100, failure)
 
 
-TROUBLES: dict[str, tuple[Trouble, type[TokenRequestError]]] = {
+TROUBLES: dict[str, tuple[FailureKind, type[TokenRequestError]]] = {
     "wrong password": (lambda *_: None, TokenRefused),
     "refused by a page": (failing(Failure("status", 403, html=True)), TokenResponseInvalid),
     "200 with an error": (failing(Failure("answer", body={"error": "locked"})), TokenRefused),
@@ -76,16 +76,16 @@ async def _login(daxko: AsyncDaxko) -> MemberToken:
     return await daxko.member_token(*MEMBER)
 
 
-DOORS = {
+ENTRIES = {
     "token": (lambda daxko: daxko._source.token(9999), _token),
     "call": (lambda daxko: daxko.http.post("/v3/x", content=b"canary-of-a-body"), _call),
     "login": (lambda daxko: daxko.member_token(*MEMBER), _login),
 }
 
 
-def enter(world: str, door: str, source: TokenSource, timeout: float | None = PATIENCE) -> object:
-    """Try to get in by a door, in a world."""
-    use, ause = DOORS[door]
+def enter(world: str, entry: str, source: TokenSource, timeout: float | None = PATIENCE) -> object:
+    """Try to get in by a entry, in a world."""
+    use, ause = ENTRIES[entry]
 
     async def task() -> object:
         async with AsyncDaxko(source.credentials, 9999, source=source, timeout=timeout) as daxko:
@@ -113,17 +113,17 @@ def told(error: BaseException) -> str:
     return "\n".join(texts)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_token_is_a_typed_error_by_every_door_and_reaches_no_endpoint(
-    sandbox: Sandbox, hopeless: TokenSource, world: str, door: str, trouble: str
+    sandbox: Sandbox, hopeless: TokenSource, world: str, entry: str, trouble: str
 ) -> None:
     """An empty answer would read as "no programs"; a call without a bearer is a leak of what it asks for."""
     begin, expected = TROUBLES[trouble]
     begin(sandbox, hopeless)
 
     with pytest.raises(TokenRequestError) as raised:
-        enter(world, door, hopeless)
+        enter(world, entry, hopeless)
 
     assert type(raised.value) is expected
     assert raised.value.scope == "client:9999"
@@ -132,16 +132,16 @@ def test_no_token_is_a_typed_error_by_every_door_and_reaches_no_endpoint(
 
 
 @pytest.mark.parametrize("world", ["thread", "asyncio"])
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_error_carries_a_secret_or_what_was_sent(
-    sandbox: Sandbox, hopeless: TokenSource, world: str, door: str, trouble: str
+    sandbox: Sandbox, hopeless: TokenSource, world: str, entry: str, trouble: str
 ) -> None:
     """Errors are pickled by process pools, and sent with the locals of every frame to a server of somebody else's."""
     TROUBLES[trouble][0](sandbox, hopeless)
 
     with pytest.raises(DaxkoAuthError) as raised:
-        enter(world, door, hopeless)
+        enter(world, entry, hopeless)
 
     shown = told(raised.value)
     assert "canary" not in shown

@@ -7,7 +7,7 @@ import anyio
 import httpx
 import pytest
 import requests
-from support import land_all
+from support import finish_renewals
 
 from daxko_auth import AccessToken, ApiCredentials, DaxkoAuth, RequestsAuth, TokenSource
 from daxko_auth.adapters import calls
@@ -37,7 +37,7 @@ def cut(world: str, sandbox: Sandbox, source: TokenSource) -> Cut:
 
         with pytest.raises(Exception) as raised:  # noqa: PT011 - the test says which
             in_thread() if world == "thread" else anyio.run(asend, backend=world)
-        land_all(source)
+        finish_renewals(source)
         return raised.value
 
     return send
@@ -74,7 +74,7 @@ def test_a_status_of_another_call_says_nothing_of_this_one(sandbox: Sandbox, sou
     token = source.token(9999)
     assert isinstance(cut(raising), httpx.HTTPStatusError)
     assert source.token(9999) is token, "handed out at once, and renewed in the background"
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is not token
 
 
@@ -95,7 +95,7 @@ def test_a_hook_that_raises_at_the_replay_keeps_no_token_in_use_either(
     assert answers == [401, 200]
     replacement = source.token(9999)
     assert replacement is not token
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is not replacement, "its status was not seen"
 
 
@@ -119,7 +119,7 @@ def test_a_redirect_that_never_ends_says_nothing_of_the_token(sandbox: Sandbox, 
     sandbox.fail_next(30, "redirect", where="resource", location="/v3/x")
     assert isinstance(cut(lambda _: None, follow_redirects=True), httpx.TooManyRedirects)
     assert source.token(9999) is token
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is token
 
 
@@ -137,7 +137,7 @@ def test_a_program_that_stops_waiting_causes_no_renewal(sandbox: Sandbox, source
 
     anyio.run(main, backend=world)
     assert source.token(9999) is token
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is token
 
 
@@ -148,7 +148,7 @@ def test_a_flow_that_is_dropped_by_hand_says_nothing(source: TokenSource) -> Non
     assert next(flow).headers["Authorization"] == f"Bearer {token.reveal()}"
     flow.close()
     assert source.token(9999) is token
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is token
 
 
@@ -170,7 +170,7 @@ def test_a_chain_of_exceptions_is_not_followed_for_ever(sandbox: Sandbox, source
     sandbox.fail_next(1, Failure("answer", 401, body={}), where="resource")
     assert isinstance(cut(raising), ValueError)
     assert source.token(9999) is token
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) is not token, "doubted, as its status was not found"
 
 

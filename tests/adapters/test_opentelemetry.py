@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from support import FakeClock, land_all
+from support import FakeClock, finish_renewals
 
 from daxko_auth import (
     AccessToken,
@@ -79,11 +79,11 @@ def test_every_event_is_counted_by_its_name_and_its_error(
     """What a dashboard needs: how often tokens are asked for, served stale, refused."""
     with TokenSource(credentials, sandbox.base_url, on_event=observed.events, clock=clock) as source:
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
         clock.pass_time(DAY * 0.76)
         sandbox.fail_next(1, "status", status=400, error="invalid_client")
         assert source.token(9999) == token
-        land_all(source)
+        finish_renewals(source)
         source.replacement_refused(token)
 
     assert observed.counts() == {
@@ -109,7 +109,7 @@ def test_a_store_that_fails_is_counted_by_the_kind_of_its_error(
     """Tokens go on, so only a metric shows that nothing is shared any more."""
     with TokenSource(credentials, sandbox.base_url, on_event=observed.events, store=_StoreThatIsDown()) as source:
         source.token(9999)
-        land_all(source)
+        finish_renewals(source)
 
     assert observed.counts()["store_failed", "OSError"] == 1
 
@@ -122,7 +122,7 @@ def test_token_requests_are_timed_in_buckets_of_seconds(
     with TokenSource(credentials, sandbox.base_url, on_event=observed.events) as source:
         with pytest.raises(TokenRefused):
             source.token(9999)
-        land_all(source)
+        finish_renewals(source)
 
     ((attributes, point),) = observed.points("daxko_auth.token_request.duration")
     assert isinstance(point, HistogramDataPoint)
@@ -139,7 +139,7 @@ def test_each_token_request_is_a_client_span_from_when_it_was_sent(
     with TokenSource(credentials, sandbox.base_url, on_event=observed.events, clock=clock) as source:
         sent_at = clock.wall()
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
 
     failed, granted = observed.spans
     assert (failed.name, failed.kind, failed.parent) == ("daxko_auth token request", SpanKind.CLIENT, None)
@@ -165,7 +165,7 @@ def test_a_request_without_an_answer_has_no_status(
     """A status that was never sent would be looked for in the vendor's logs."""
     with TokenSource(credentials, "http://127.0.0.1:1", on_event=observed.events, clock=clock) as source:
         source.warm([9999])
-        land_all(source)
+        finish_renewals(source)
 
     assert observed.spans
     assert all("http.response.status_code" not in (span.attributes or {}) for span in observed.spans)

@@ -25,7 +25,7 @@ import redis
 import redis.asyncio
 from attrs import frozen
 from raw_server import Behaviour, RawServer, answer, saying
-from support import PATIENCE, FakeClock, land_all
+from support import PATIENCE, FakeClock, finish_renewals
 
 from daxko_auth import (
     AccessToken,
@@ -87,7 +87,7 @@ class Stage:
         """Return a source, which ends with the stage."""
         credentials = options.pop("credentials", None) or self.credentials()
         source = TokenSource(credentials, base_url or self.sandbox.base_url, **{"clock": self.clock, **options})
-        self.stack.callback(land_all, source)
+        self.stack.callback(finish_renewals, source)
         return self.stack.enter_context(source)
 
     def served(self, behaviour: Behaviour) -> str:
@@ -246,10 +246,10 @@ def interrupted(stage: Stage) -> None:
     assert isinstance(flight, Flight)
     with suppress(KeyboardInterrupt):
         source.token(9999)
-    landed = flight.landed.get()
-    assert landed
-    assert landed.failure
-    raise landed.failure
+    state = flight.next_state.get()
+    assert state
+    assert state.failure
+    raise state.failure
 
 
 def out_of_files(*_: object) -> Any:

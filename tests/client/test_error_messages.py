@@ -1,5 +1,5 @@
 """
-Every error as a user meets it: provoked by every door, written down in `error_messages.txt`, and judged by rule.
+Every error as a user meets it: provoked by every entry, written down in `error_messages.txt`, and judged by rule.
 
 A message that changes on purpose is written down anew, and the diff is for a reviewer to read:
 

@@ -36,7 +36,7 @@ def logins(sandbox: Sandbox) -> int:
 
 @pytest.mark.parametrize("style", ["invalid_grant", "invalid_grant_401", "unexplained"])
 def test_the_typed_api_repeats_no_failed_login_either(sandbox: Sandbox, source: TokenSource, style: Any) -> None:
-    """The same endpoint by another door: a doubled failed login locks people out."""
+    """The same endpoint by another entry: a doubled failed login locks people out."""
     sandbox.set_member_refusal(style)
     wrong = MemberTokenRequest("member_name", "wrong")
 

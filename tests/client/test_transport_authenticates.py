@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 from raw_server import RawServer, answer, saying
-from support import PATIENCE, in_child, land_all
+from support import PATIENCE, finish_renewals, in_child
 
 from daxko_auth import ApiCredentials, AsyncDaxko, Daxko, TokenSource, UntrustedOriginError
 from daxko_auth.sandbox import Sandbox
@@ -225,7 +225,7 @@ def test_a_failed_call_says_nothing_of_the_token(sandbox: Sandbox, source: Token
     with pytest.raises(ZeroDivisionError):
         do("GET", "/v3/x", hooks={"response": raising})
     assert source.token(9999) is token
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 1
 
 

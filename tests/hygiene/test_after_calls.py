@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 import anyio
 import httpx
 import pytest
-from either_door import Door
+from either_daxko import EitherDaxko
 from inventory import nothing_left_behind, nothing_left_behind_in_this_loop
 from support import FakeClock, aeventually
 
@@ -33,49 +33,49 @@ TIMES = 4
 LONG = b"x" * 1_000_000
 
 
-async def a_call(door: Door, sandbox: Sandbox) -> None:
+async def a_call(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Succeed."""
-    assert (await door.get()).status_code == 200
+    assert (await daxko.get()).status_code == 200
 
 
-async def an_expired_token(door: Door, sandbox: Sandbox) -> None:
+async def an_expired_token(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be replayed after a 401."""
     sandbox.expire()
-    assert (await door.get()).status_code == 200
+    assert (await daxko.get()).status_code == 200
 
 
-async def a_401_for_good(door: Door, sandbox: Sandbox) -> None:
+async def a_401_for_good(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be refused after the replay, too."""
     sandbox.always_401("/v3/never")
-    assert (await door.get("/v3/never")).status_code == 401
+    assert (await daxko.get("/v3/never")).status_code == 401
 
 
-async def an_error(door: Door, sandbox: Sandbox) -> None:
+async def an_error(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be answered 503."""
     sandbox.fail_next(1, "status", where="resource")
-    assert (await door.get()).status_code == 503
+    assert (await daxko.get()).status_code == 503
 
 
-async def a_dropped_connection(door: Door, sandbox: Sandbox) -> None:
+async def a_dropped_connection(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Get no answer."""
     sandbox.fail_next(1, "drop", where="resource")
     with pytest.raises(httpx.RemoteProtocolError):
-        await door.get()
+        await daxko.get()
 
 
-async def a_cut_answer(door: Door, sandbox: Sandbox) -> None:
+async def a_cut_answer(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Get half an answer."""
     sandbox.fail_next(1, "cut", where="resource")
     with pytest.raises(httpx.RemoteProtocolError):
-        await door.get()
+        await daxko.get()
 
 
-async def a_time_limit(door: Door, sandbox: Sandbox) -> None:
+async def a_time_limit(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Get no answer in time."""
     sandbox.fail_next(1, "hang", where="resource")
     # For the answer alone: to connect may take a busy machine as long as it likes.
     with pytest.raises(httpx.ReadTimeout):
-        await door.get(timeout=httpx.Timeout(None, read=0.05))
+        await daxko.get(timeout=httpx.Timeout(None, read=0.05))
     # What was sent may arrive only now, and the next call must not be the one that gets no answer.
     await aeventually(lambda: hangs_to_come(sandbox) == 0)
 
@@ -85,101 +85,101 @@ def hangs_to_come(sandbox: Sandbox) -> int:
     return sandbox._station("resource").now().failures_to_come
 
 
-async def another_origin(door: Door, sandbox: Sandbox) -> None:
+async def another_origin(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be refused before anything is sent."""
     with pytest.raises(UntrustedOriginError):
-        await door.get("https://elsewhere.example/")
+        await daxko.get("https://elsewhere.example/")
 
 
-async def no_token(door: Door, sandbox: Sandbox) -> None:
+async def no_token(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Find that none is to be had, after a 401 that was read."""
     sandbox.expire()
     sandbox.fail_next(1, "status", status=401, error="unauthorized_client")
     with pytest.raises(TokenRefused):
-        await door.get()
+        await daxko.get()
 
 
-async def a_stream(door: Door, sandbox: Sandbox) -> None:
+async def a_stream(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be read to its end."""
     sandbox.fail_next(1, "answer", where="resource", body=LONG)
-    async with door.stream() as chunks:
+    async with daxko.stream() as chunks:
         assert sum([len(chunk) async for chunk in chunks]) == len(LONG)
 
 
-async def a_stream_after_a_401(door: Door, sandbox: Sandbox) -> None:
+async def a_stream_after_a_401(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be replayed: the first answer was read and is done with."""
     sandbox.expire()
-    async with door.stream() as chunks:
+    async with daxko.stream() as chunks:
         assert b"client_id" in b"".join([chunk async for chunk in chunks])
 
 
-async def a_stream_refused_for_good(door: Door, sandbox: Sandbox) -> None:
+async def a_stream_refused_for_good(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be a 401 that is handed over."""
     sandbox.always_401("/v3/never")
-    async with door.stream("/v3/never") as chunks:
+    async with daxko.stream("/v3/never") as chunks:
         assert [chunk async for chunk in chunks]
 
 
-async def a_stream_left_half_read(door: Door, sandbox: Sandbox) -> None:
+async def a_stream_left_half_read(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be left with most of it unread."""
     sandbox.fail_next(1, "answer", where="resource", body=LONG)
-    async with door.stream() as chunks, aclosing(chunks):
+    async with daxko.stream() as chunks, aclosing(chunks):
         assert await anext(chunks)
 
 
-async def a_stream_left_unread_after_a_401(door: Door, sandbox: Sandbox) -> None:
+async def a_stream_left_unread_after_a_401(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be replayed, and left."""
     sandbox.expire()
-    async with door.stream():
+    async with daxko.stream():
         pass
 
 
-async def a_stream_that_raises(door: Door, sandbox: Sandbox) -> None:
+async def a_stream_that_raises(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be left by an error of the program's own."""
     sandbox.fail_next(1, "answer", where="resource", body=LONG)
     with suppress(ZeroDivisionError):
-        async with door.stream() as chunks, aclosing(chunks):
+        async with daxko.stream() as chunks, aclosing(chunks):
             await anext(chunks)
             raise ZeroDivisionError
 
 
-async def a_member(door: Door, sandbox: Sandbox) -> None:
+async def a_member(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Sign in."""
-    assert await door.member_token()
+    assert await daxko.member_token()
 
 
-async def a_wrong_member_password(door: Door, sandbox: Sandbox) -> None:
+async def a_wrong_member_password(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Be refused."""
     with pytest.raises(MemberLoginRefused):
-        await door.member_token("wrong")
+        await daxko.member_token("wrong")
 
 
-async def a_member_after_a_401(door: Door, sandbox: Sandbox) -> None:
+async def a_member_after_a_401(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Sign in with a new access token."""
     sandbox.expire()
-    assert await door.member_token()
+    assert await daxko.member_token()
 
 
-async def a_member_unavailable(door: Door, sandbox: Sandbox) -> None:
+async def a_member_unavailable(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Get a 503, nothing, and half an answer."""
     for how in ("status", "drop", "cut"):
         sandbox.fail_next(1, how, where="member")
         with pytest.raises(TokenEndpointUnavailable):
-            await door.member_token()
+            await daxko.member_token()
 
 
-async def a_member_answered_otherwise(door: Door, sandbox: Sandbox) -> None:
+async def a_member_answered_otherwise(daxko: EitherDaxko, sandbox: Sandbox) -> None:
     """Get an answer that is none: malformed, redirected, too large."""
     for how in ("malformed", "redirect", "html", "empty"):
         sandbox.fail_next(1, how, where="member")
         with pytest.raises(TokenResponseInvalid):
-            await door.member_token()
+            await daxko.member_token()
     sandbox.fail_next(1, "answer", where="member", body=LONG)
     with pytest.raises(TokenResponseInvalid):
-        await door.member_token()
+        await daxko.member_token()
 
 
-Doing = Callable[[Door, Sandbox], Awaitable[None]]
+Doing = Callable[[EitherDaxko, Sandbox], Awaitable[None]]
 DOINGS = [
     a_call,
     an_expired_token,
@@ -204,10 +204,10 @@ DOINGS = [
 ]
 
 
-def opened(world: str, source: TokenSource) -> Door:
-    """Return a door of the kind that goes with this world."""
+def opened(world: str, source: TokenSource) -> EitherDaxko:
+    """Return a daxko of the kind that goes with this world."""
     made = Daxko if world == "thread" else AsyncDaxko
-    return Door(made(source.credentials, 9999, source=source))
+    return EitherDaxko(made(source.credentials, 9999, source=source))
 
 
 def backend_of(world: str) -> str:
@@ -223,15 +223,15 @@ def test_calls_leave_no_connection_but_the_one_that_is_reused(
 
     async def main() -> None:
         async with nothing_left_behind_in_this_loop():
-            door = opened(world, source)
-            await a_call(door, sandbox)
+            daxko = opened(world, source)
+            await a_call(daxko, sandbox)
             async with nothing_left_behind_in_this_loop():
                 for _ in range(TIMES):
-                    await doing(door, sandbox)
+                    await doing(daxko, sandbox)
                     # What was refused is remembered, and what did not help is held, for half a minute each.
                     clock.pass_time(60)
-            await a_call(door, sandbox)
-            await door.close()
+            await a_call(daxko, sandbox)
+            await daxko.close()
 
     source.token(9999)
     anyio.run(main, backend=backend_of(world))
@@ -244,9 +244,9 @@ def test_what_is_open_when_it_closes_is_closed(
     """Closing is where all of it ends, whatever happened last."""
 
     async def main() -> None:
-        door = opened(world, source)
-        await doing(door, sandbox)
-        await door.close()
+        daxko = opened(world, source)
+        await doing(daxko, sandbox)
+        await daxko.close()
         clock.pass_time(60)
         sandbox.fail_no_more()
 
@@ -258,10 +258,10 @@ def test_what_is_open_when_it_closes_is_closed(
 
 
 @asynccontextmanager
-async def given_up(door: Door, what: Callable[[Door], Awaitable[object]]) -> AsyncIterator[None]:
+async def given_up(daxko: EitherDaxko, what: Callable[[EitherDaxko], Awaitable[object]]) -> AsyncIterator[None]:
     """Begin a call, do what stands in the block, and cancel it."""
     async with anyio.create_task_group() as group:
-        group.start_soon(what, door)
+        group.start_soon(what, daxko)
         yield
         group.cancel_scope.cancel()
 
@@ -280,22 +280,22 @@ def test_calls_that_are_cancelled_leave_no_connection_but_the_one_that_is_reused
     path = {"partner": "/v3/partners/oauth2/token", "member": "/v3/members/oauth2/token", "resource": "/v3/x"}[where]
 
     async def main() -> None:
-        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as daxko:
-            door = Door(daxko)
-            await a_call(door, sandbox)
-            await door.member_token()
+        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as one:
+            daxko = EitherDaxko(one)
+            await a_call(daxko, sandbox)
+            await daxko.member_token()
             async with nothing_left_behind_in_this_loop():
                 for _ in range(TIMES):
                     sandbox.clear_log()
                     if where == "partner":
                         sandbox.expire()
                     sandbox.hold(where=where)  # type: ignore[arg-type]
-                    what = Door.member_token if where == "member" else Door.get
-                    async with given_up(door, what):
+                    what = EitherDaxko.member_token if where == "member" else EitherDaxko.get
+                    async with given_up(daxko, what):
                         await arrived(sandbox, path)
                     sandbox.release(where=where)  # type: ignore[arg-type]
-                    await a_call(door, sandbox)
-            await a_call(door, sandbox)
+                    await a_call(daxko, sandbox)
+            await a_call(daxko, sandbox)
 
     anyio.run(main, backend=backend)
 
@@ -307,16 +307,16 @@ def test_a_stream_that_is_cancelled_half_way_leaves_no_connection(
 ) -> None:
     """Downloads are what users give up most."""
 
-    async def read_and_wait(door: Door, begun: anyio.Event) -> None:
-        async with door.stream() as chunks:
+    async def read_and_wait(daxko: EitherDaxko, begun: anyio.Event) -> None:
+        async with daxko.stream() as chunks:
             async for _ in chunks:
                 begun.set()
                 await anyio.sleep_forever()
 
     async def main() -> None:
-        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as daxko:
-            door = Door(daxko)
-            await a_call(door, sandbox)
+        async with nothing_left_behind_in_this_loop(), AsyncDaxko(source.credentials, 9999, source=source) as one:
+            daxko = EitherDaxko(one)
+            await a_call(daxko, sandbox)
             async with nothing_left_behind_in_this_loop():
                 for _ in range(TIMES):
                     sandbox.expire()
@@ -324,10 +324,10 @@ def test_a_stream_that_is_cancelled_half_way_leaves_no_connection(
                     sandbox.fail_next(1, "answer", where="resource", body=LONG)
                     async with anyio.create_task_group() as group:
                         begun = anyio.Event()
-                        group.start_soon(read_and_wait, door, begun)
+                        group.start_soon(read_and_wait, daxko, begun)
                         await begun.wait()
                         group.cancel_scope.cancel()
-            await a_call(door, sandbox)
+            await a_call(daxko, sandbox)
 
     anyio.run(main, backend=backend)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from inventory import nothing_left_behind, tasks_now
 from raw_server import Behaviour, RawServer, answer, dripping, pouring, resetting, saying
-from support import PATIENCE, Ask, FakeClock, aeventually, land_all, waiting_tasks
+from support import PATIENCE, Ask, FakeClock, aeventually, finish_renewals, waiting_tasks
 
 from daxko_auth import (
     ApiCredentials,
@@ -103,7 +103,7 @@ def test_a_transport_that_is_lent_keeps_no_connection_for_the_next_token(
         nothing_left_behind(),
     ):
         source.warm([9999, 1234])
-        land_all(source)
+        finish_renewals(source)
 
 
 def test_renewals_that_fail_behind_their_callers_leave_nothing_behind(
@@ -116,7 +116,7 @@ def test_renewals_that_fail_behind_their_callers_leave_nothing_behind(
     with nothing_left_behind():
         for _ in range(TIMES):
             ask(source, 9999)
-            land_all(source)
+            finish_renewals(source)
             clock.pass_time(LONG_AFTER)
     assert sandbox.token_requests() == 1 + TIMES * 4
 
@@ -142,7 +142,7 @@ def test_callers_that_are_cancelled_leave_nothing_behind(sandbox: Sandbox, sourc
         sandbox.release()
         source.reject(source.token(9999))
         assert sandbox.token_requests() == 1
-        land_all(source)
+        finish_renewals(source)
 
     give_up_and_ask()
     with nothing_left_behind():
@@ -208,7 +208,7 @@ def test_a_source_that_nobody_closes_is_collected_with_its_tokens(
     """Closing is for those who wait; a source that is merely forgotten must not be kept for forks or for anything."""
     source = TokenSource(credentials, sandbox.base_url)
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
     forgotten = weakref.ref(source)
     del source
     gc.collect()

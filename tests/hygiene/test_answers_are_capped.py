@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import anyio
 import httpx
 import pytest
-from either_door import Door
+from either_daxko import EitherDaxko
 from inventory import nothing_left_behind
 from raw_server import Behaviour, RawServer, answer, pouring, saying
 from support import PATIENCE
@@ -81,18 +81,18 @@ def test_a_member_endpoint_that_pours_is_hung_up_on(credentials: ApiCredentials,
     """The same where the answer comes over the connections of a `Daxko`, which go on to be used."""
     grant = httpx.MockTransport(lambda _: httpx.Response(200, json={"access_token": "canary", "expires_in": 60}))
 
-    async def in_world(run: Callable[[Door], Awaitable[None]], source: TokenSource) -> None:
+    async def in_world(run: Callable[[EitherDaxko], Awaitable[None]], source: TokenSource) -> None:
         if world == "thread":
             with Daxko(credentials, 9999, source=source) as daxko:
-                await run(Door(daxko))
+                await run(EitherDaxko(daxko))
         else:
             async with AsyncDaxko(credentials, 9999, source=source) as adaxko:
-                await run(Door(adaxko))
+                await run(EitherDaxko(adaxko))
 
-    async def fail(door: Door) -> None:
+    async def fail(daxko: EitherDaxko) -> None:
         for _ in range(2):
             with pytest.raises(TokenRequestError, match="The login was not repeated"):
-                await door.member_token()
+                await daxko.member_token()
 
     with RawServer(FLOODS[flood]) as server, TokenSource(credentials, server.base_url, http=grant) as source:
 

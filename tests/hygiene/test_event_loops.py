@@ -9,7 +9,7 @@ import httpx
 import pytest
 from anyio.lowlevel import current_token
 from inventory import nothing_left_behind
-from support import aeventually, land_all, waiting_tasks
+from support import aeventually, finish_renewals, waiting_tasks
 
 from daxko_auth import ApiCredentials, AsyncDaxko, DaxkoAuth, TokenSource
 from daxko_auth.sandbox import Sandbox
@@ -33,7 +33,7 @@ def test_loops_one_after_another_leave_nothing_behind(sandbox: Sandbox, source: 
         for backend in ("asyncio", "trio"):
             sandbox.expire()
             assert anyio.run(call, auth, sandbox.base_url, backend=backend) == 200
-        land_all(source)
+        finish_renewals(source)
 
     run_both()
     with nothing_left_behind():
@@ -54,7 +54,7 @@ def test_loops_at_once_share_a_token_and_leave_nothing_behind(sandbox: Sandbox, 
                 for backend in ["asyncio", "trio"] * 3
             ]
             assert {run.result() for run in runs} == {200}
-        land_all(source)
+        finish_renewals(source)
 
     run_six()
     with nothing_left_behind():
@@ -80,7 +80,7 @@ def test_a_loop_that_has_ended_is_kept_by_nobody(
 
     for _ in range(TIMES):
         anyio.run(main, backend=backend)
-    land_all(source)
+    finish_renewals(source)
     gc.collect()
     assert [loop() for loop in loops] == [None] * TIMES
 

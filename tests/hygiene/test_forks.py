@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 from inventory import held_now
-from support import PATIENCE, eventually, in_child, land_all
+from support import PATIENCE, eventually, finish_renewals, in_child
 
 from daxko_auth import ApiCredentials, AsyncDaxko, Daxko, MemoryStore, RenewalPolicy, TokenSource
 from daxko_auth.sandbox import Sandbox
@@ -173,7 +173,7 @@ def test_a_child_forked_from_another_thread_with_everything_under_way(
         forking.join()
         assert outcomes == [True]
         assert all(future.result() for future in hanging)
-        land_all(source)
+        finish_renewals(source)
     assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 2)
 
 

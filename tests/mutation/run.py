@@ -36,7 +36,7 @@ SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 DEFAULT: Final = (
     *("daxko_auth/policy/*.py", "daxko_auth/model/secret.py", "daxko_auth/model/masking.py"),
     "daxko_auth/model/decoding.py",
-    *("daxko_auth/wire/trouble.py", "daxko_auth/model/origin.py", "daxko_auth/model/credentials.py"),
+    *("daxko_auth/wire/failure.py", "daxko_auth/model/origin.py", "daxko_auth/model/credentials.py"),
     *("daxko_auth/model/scope.py", "daxko_auth/model/jwt_claims.py", "daxko_auth/wire/exchange.py"),
     *("daxko_auth/wire/token_response.py", "daxko_auth/wire/retry_after.py", "daxko_auth/wire/http.py"),
     "daxko_auth/wire/transports.py",

@@ -6,7 +6,7 @@ from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, held_by, land_all
+from support import FakeClock, finish_renewals, held_by
 
 from daxko_auth import (
     AccessToken,
@@ -72,7 +72,7 @@ class TokenLife(RuleBasedStateMachine):
             token = self.source.token(scope)
         except TokenRequestError:
             assert not usable, "a usable token at hand, and the caller got an error"
-            land_all(self.source)
+            finish_renewals(self.source)
             return None
         assert token.scope.client_id == scope
         assert token not in self.rejected
@@ -80,9 +80,9 @@ class TokenLife(RuleBasedStateMachine):
         if usable:
             assert token == held, "nobody is switched to another token without need"
         if usable and self._age(held) < LIFE * 0.70:
-            land_all(self.source)
+            finish_renewals(self.source)
             assert len(self.vendor.requests) == before, "a fresh token costs nothing"
-        land_all(self.source)
+        finish_renewals(self.source)
         current = held_by(self.source, scope)
         assert current is not None
         self.held[scope] = current.token
@@ -106,7 +106,7 @@ class TokenLife(RuleBasedStateMachine):
         except TokenRequestError:
             return
         finally:
-            land_all(self.source)
+            finish_renewals(self.source)
         assert replacement is None or replacement not in self.rejected
         if replacement is None and self._still_held(token):
             self.rejected.discard(token)  # a hold: the 401 is handed over, and the token stays in use

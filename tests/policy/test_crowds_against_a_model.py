@@ -10,7 +10,7 @@ from attrs import define, evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support import FakeClock, eventually, held_by, is_idle, land_all
+from support import FakeClock, eventually, finish_renewals, held_by, is_idle
 
 from daxko_auth import (
     AccessToken,
@@ -158,7 +158,7 @@ class Crowd(RuleBasedStateMachine):
         if not hasattr(self, "vendor"):
             return
         self.vendor.answer_everything()
-        land_all(self.source)
+        finish_renewals(self.source)
         while not all(caller.task.done() for caller in self.callers):
             self._turn()
         for caller in self.callers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import START_THREAD, Ask, FakeClock, in_child, land_all, no_thread, told_all
+from support import START_THREAD, Ask, FakeClock, finish_renewals, in_child, no_thread, told_all
 
 from daxko_auth import (
     AccessToken,
@@ -246,7 +246,7 @@ def test_a_source_that_is_closed_tells_what_happened_before(sandbox: Sandbox, cr
     told: list[Event] = []
     with TokenSource(credentials, sandbox.base_url, on_event=told.append) as source:
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
 
     assert events.TokenRenewed(SCOPE, token.fingerprint, token.expires_at) in told
     before = len(told)

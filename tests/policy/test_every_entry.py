@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from support import PATIENCE, FakeClock, land_all
+from support import PATIENCE, FakeClock, finish_renewals
 
 from daxko_auth import ApiCredentials, MemoryStore, RenewalPolicy, TokenRequestError, TokenSource
 from daxko_auth.model import threads as ours
@@ -160,7 +160,7 @@ def each_entry(call: Call, do: Callable[[TokenSource], None], **options: Any) ->
         clock, endpoint = FakeClock(), Endpoint()
         source = new_source(clock, endpoint, **options)
         source.token(1234)
-        land_all(source)
+        finish_renewals(source)
         with at_entry(number, lambda source=source: do(source)) as found, suppress(KeyboardInterrupt):
             call(source, clock)
         if not found:

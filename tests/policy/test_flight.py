@@ -65,7 +65,7 @@ def test_the_chain_goes_on_where_a_renewal_has_landed(slot: Slot, clock: FakeClo
         flight = _begin(slot)
         assert slot.current(HERE) is states[-1]
         states.append(states[-1].after(_held(clock, number), clock))
-        flight.landed.set(states[-1])
+        flight.next_state.set(states[-1])
         assert slot.current(HERE) is states[-1]
     slot.state = began
 
@@ -74,7 +74,7 @@ def test_the_chain_goes_on_where_a_renewal_has_landed(slot: Slot, clock: FakeClo
 
 def test_a_child_process_has_the_token_and_none_of_the_renewals(slot: Slot, clock: FakeClock) -> None:
     """The thread that renews exists in the parent only."""
-    _begin(slot).landed.set(State(_held(clock, 1)))
+    _begin(slot).next_state.set(State(_held(clock, 1)))
     state, parents = slot.current(HERE), _begin(slot)
     child = object()
 
@@ -126,8 +126,8 @@ def test_the_last_eight_refused_tokens_are_remembered(slot: Slot) -> None:
     """A store may bring one back; more than eight nobody brings, and memory stays flat."""
     tokens = [_token(number) for number in range(10)]
     for token in tokens:
-        slot.bury(token)
-        slot.bury(token)
+        slot.retire(token)
+        slot.retire(token)
 
     assert list(slot.past) == [token.fingerprint for token in tokens[2:]]
 
@@ -141,7 +141,7 @@ def test_another_thread_that_forgets_at_the_same_time_does_no_harm(slot: Slot) -
             raise RuntimeError(msg)
 
     slot.past = Changing.fromkeys(map(str, range(9)))
-    slot.bury(_token(1))
+    slot.retire(_token(1))
 
     assert _token(1).fingerprint in slot.past
 
@@ -171,12 +171,12 @@ def test_one_thread_flies_it_once(slot: Slot) -> None:
 def test_the_thread_that_flies_it_knows_that(slot: Slot) -> None:
     """A log handler that asks for the token it is being asked for must not wait for itself."""
     seen: list[bool] = []
-    flight = _begin(slot, renew=lambda flight: seen.append(flight.is_flown_here()))
+    flight = _begin(slot, renew=lambda flight: seen.append(flight.runs_here()))
     with ThreadPoolExecutor(1) as pool:
         pool.submit(flight).result()
 
     assert seen == [True]
-    assert not flight.is_flown_here()
+    assert not flight.runs_here()
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, ValueError])

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import anyio
 import httpx
 import pytest
-from support import START_THREAD, Ask, FakeClock, flight_of, land_all, no_thread
+from support import START_THREAD, Ask, FakeClock, finish_renewals, flight_of, no_thread
 
 from daxko_auth import (
     ApiCredentials,
@@ -177,7 +177,7 @@ def test_a_source_closed_while_a_renewal_runs_keeps_no_token(sandbox: Sandbox, s
         source.close()
         with pytest.raises(TokenRequestError, match="closed"):
             waiting.result()
-    land_all(source)
+    finish_renewals(source)
 
     assert slot.current(source._process).held is None
     with pytest.raises(TokenRequestError, match="closed"):
@@ -201,7 +201,7 @@ def test_a_closed_source_ends_its_waiting_for_a_retry(
 def test_no_thread_is_left_when_nothing_is_under_way(source: TokenSource) -> None:
     """A library that keeps threads cannot be forked, and keeps programs from ending."""
     source.warm([9999, 1234])
-    land_all(source)
+    finish_renewals(source)
 
     assert [thread.name for thread in threading.enumerate() if "daxko-auth renewal" in thread.name] == []
 

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from support import PATIENCE, START_THREAD, Ask, FakeClock, eventually, held_by, land_all, no_thread
+from support import PATIENCE, START_THREAD, Ask, FakeClock, eventually, finish_renewals, held_by, no_thread
 
 from daxko_auth import (
     AccessToken,
@@ -188,7 +188,7 @@ def test_a_caller_who_has_no_more_time_is_told_whether_its_request_is_under_way(
         assert (raised.value.scope, raised.value.retryable) == (f"client:{scope}", True)
         sandbox.release()
         assert first.result()
-        land_all(source)
+        finish_renewals(source)
 
     assert ask(source, scope)
     assert sandbox.token_requests() == (1 if is_first else 2), "what was begun for it went on without it"
@@ -198,7 +198,7 @@ def test_a_caller_without_any_time_gets_what_is_at_hand(source: TokenSource, clo
     """`timeout=0` asks whether there is one; a stale one is as good."""
     with pytest.raises(TokenEndpointUnavailable, match="within the timeout of this call"):
         source.token(9999, timeout=0)
-    land_all(source)
+    finish_renewals(source)
     token = source.token(9999, timeout=0)
     clock.pass_time(86_400 * 0.8)
     assert source.token(9999, timeout=0) == token
@@ -312,7 +312,7 @@ def test_a_renewal_in_the_queue_is_made_by_whoever_waits_where_threads_can_no_lo
         assert ask(source, 9999)
 
     source.token(1234)
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 2, "what is left of it in the queue is not made twice"
 
 
@@ -333,7 +333,7 @@ def test_a_log_handler_may_ask_for_a_token(
     clock.pass_time(86_400 * 0.76)
     sandbox.fail_next(4, "status", status=503)
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
 
     assert seen == [token]
 

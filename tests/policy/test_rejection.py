@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
-from support import PATIENCE, Ask, Call, FakeClock, eventually, held_by, land_all
+from support import PATIENCE, Ask, Call, FakeClock, eventually, finish_renewals, held_by
 
 from daxko_auth import (
     ApiCredentials,
@@ -199,7 +199,7 @@ def test_a_clock_that_runs_hours_slow_costs_one_renewal(
         assert wrong.token(9999) == dead
 
         answer = call(wrong, 9999, "GET", "/v3/x")
-        land_all(wrong)
+        finish_renewals(wrong)
 
     assert [answer.status_code, *(earlier.status_code for earlier in answer.history)] == [200, 401]
     assert sandbox.token_requests() == 2
@@ -363,7 +363,7 @@ def test_a_token_in_doubt_is_handed_out_while_another_is_asked_for(
     assert sandbox.token_requests() == 1, "nobody has asked yet"
 
     assert ask(source, 9999) == token
-    land_all(source)
+    finish_renewals(source)
     assert ask(source, 9999) != token
     assert sandbox.token_requests() == 2
 
@@ -379,7 +379,7 @@ def test_what_is_new_or_gone_is_not_doubted(sandbox: Sandbox, source: TokenSourc
     clock.pass_time(31)
     source.doubt(first)
     assert source.token(9999) == second
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 2
     source.close()
     source.doubt(second)
@@ -549,5 +549,5 @@ def test_a_token_rejected_while_a_renewal_runs_behind_is_not_asked_for_twice(
         sandbox.release()
         assert waiting.result() != first
 
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 2

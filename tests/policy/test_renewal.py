@@ -116,7 +116,7 @@ def _renewal(exchange: _Exchange, clock: FakeClock, store: TokenStore | None = N
 def _flight(clock: FakeClock, *, held: AccessToken | None = None, past: AccessToken | None = None) -> Flight:
     slot = Slot(KEY)
     if past is not None:
-        slot.bury(past)
+        slot.retire(past)
     if held is not None:
         now = {"wall": clock.wall(), "monotonic": clock.monotonic()}
         slot.state = State(HeldToken(held, RenewalPolicy(), **now))

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import NOON, PATIENCE, START_THREAD, Ask, FakeClock, land_all, no_thread, told_all
+from support import NOON, PATIENCE, START_THREAD, Ask, FakeClock, finish_renewals, no_thread, told_all
 
 from daxko_auth import (
     ApiCredentials,
@@ -136,7 +136,7 @@ def test_a_refusal_behind_the_callers_leaves_them_their_token_to_its_end(
     clock.pass_time(DAY * 0.76)
     for _ in range(100):
         assert ask(source, 9999) == held
-        land_all(source)
+        finish_renewals(source)
         clock.pass_time(30)
     assert sandbox.token_requests() <= 20, "at first twice a minute, then every five minutes"
 
@@ -290,10 +290,10 @@ def test_a_failure_in_the_background_is_forgotten_with_the_next_success(
         clock.pass_time(86_400 * 0.76)
         sandbox.fail_next(4, "status", status=503)
         source.token(9999)
-        land_all(source)
+        finish_renewals(source)
         clock.pass_time(2)
         source.token(9999)
-        land_all(source)
+        finish_renewals(source)
 
     assert sandbox.token_requests() == 1 + 2 * (4 + 1)
 
@@ -316,7 +316,7 @@ def test_where_no_thread_can_be_had_a_stale_token_is_used_to_its_end(
 ) -> None:
     """A caller that has a token does not wait for another."""
     first = ask(source, 9999)
-    land_all(source)
+    finish_renewals(source)
     monkeypatch.setattr(START_THREAD, no_thread)
     clock.pass_time(DAY * 0.8)
     for _ in range(3):
@@ -333,14 +333,14 @@ def test_a_renewal_that_found_no_thread_is_begun_by_the_next_who_finds_one(
 ) -> None:
     """A limit that was reached for a moment must not cost the renewal."""
     first = ask(source, 9999)
-    land_all(source)
+    finish_renewals(source)
     clock.pass_time(DAY * 0.8)
     with monkeypatch.context() as patched:
         patched.setattr(START_THREAD, no_thread)
         assert ask(source, 9999) == first
 
     assert ask(source, 9999) == first
-    land_all(source)
+    finish_renewals(source)
     assert ask(source, 9999) != first
     assert sandbox.token_requests() == 2
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from support import FakeClock, held_by, land_all
+from support import FakeClock, finish_renewals, held_by
 
 from daxko_auth import (
     AccessToken,
@@ -54,7 +54,7 @@ def source(clock: FakeClock, vendor: _Vendor) -> TokenSource:
 
 
 def _requests(source: TokenSource, vendor: _Vendor) -> int:
-    land_all(source)
+    finish_renewals(source)
     return vendor.requests
 
 
@@ -84,7 +84,7 @@ def test_a_pause_behind_a_usable_token_ends_on_the_second_and_doubles(
         clock.pass_time(0.25)
     vendor.is_down = False
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
     assert source.token(9999) != token
 
 
@@ -184,7 +184,7 @@ def test_a_slot_is_idle_once_nothing_would_be_lost_with_it(
             source.reject(token)
         elif what == "a call without a replay":
             source.refused_without_replay(token, **CALL)
-    land_all(source)
+    finish_renewals(source)
     held = held_by(source)
     assert (held is not None) is (what != "a failure")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Ask, FakeClock, land_all
+from support import Ask, FakeClock, finish_renewals
 
 from daxko_auth import ApiCredentials, ClientScope, TokenRequestError, TokenSource
 from daxko_auth.policy import source as source_module
@@ -83,14 +83,14 @@ def test_a_child_process_has_threads_of_its_own_and_knows_what_its_parent_has_le
 ) -> None:
     """The parent's do not exist in it; that Daxko has accepted the account is as true there."""
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
     parents = source._workers, source._housekeeping
     source.after_fork_in_child()
 
     assert source._workers is not parents[0]
     assert source._housekeeping is not parents[1]
     assert source.token(1234)
-    land_all(source)
+    finish_renewals(source)
     assert source._workers.size == 16
     assert sandbox.token_requests() == 2
 
@@ -121,7 +121,7 @@ def test_a_source_starts_with_one_thread_at_most_and_may_have_sixteen(source: To
     assert source._workers.size == 1
     assert threading.active_count() == before
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
     assert source._workers.size == 16
 
 
@@ -152,7 +152,7 @@ def test_a_failed_renewal_behind_the_callers_is_logged_with_its_reason(
     clock.pass_time(86_400 * 0.8)
     sandbox.fail_next(1, "status", status=404)
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
 
     (warned,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warned.startswith("no access token for client:9999: ")

@@ -8,7 +8,7 @@ from itertools import pairwise
 import anyio
 import httpx
 import pytest
-from support import NOON, Ask, Call, FakeClock, held_by, land_all
+from support import NOON, Ask, Call, FakeClock, finish_renewals, held_by
 
 from daxko_auth import (
     ApiCredentials,
@@ -61,7 +61,7 @@ def test_a_fresh_token_is_handed_out_until_three_quarters_of_its_life(
 
     source.token(9999)
 
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 1
 
 
@@ -77,7 +77,7 @@ def test_a_stale_token_is_handed_out_at_once_while_one_renewal_runs_behind(
 
     sandbox.wait_for_token_requests(2)
     sandbox.release()
-    land_all(source)
+    finish_renewals(source)
     assert ask(source, 9999) != stale
     assert sandbox.token_requests() == 2
 
@@ -92,7 +92,7 @@ def test_a_failing_renewal_never_fails_a_caller_before_the_token_is_dead(
 
     for _ in range(20):
         assert ask(source, 9999) == stale
-        land_all(source)
+        finish_renewals(source)
 
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) >= 1
@@ -117,14 +117,14 @@ def test_an_outage_five_minutes_before_the_end_fails_none_of_a_hundred_calls(
             used = [http.get("/v3/x").json()["token"] for _ in range(100)]
     else:
         used = anyio.run(tasks, backend=world)
-    land_all(source)
+    finish_renewals(source)
 
     assert used == [held.fingerprint] * 100
     assert [record.levelname for record in caplog.records if record.name == "daxko_auth"] == ["WARNING"]
     assert sandbox.token_requests() == 1 + 4, "one renewal, with its four attempts"
     clock.pass_time(1)
     source.token(9999)
-    land_all(source)
+    finish_renewals(source)
     assert sandbox.token_requests() == 1 + 2 * 4, "and the next after a pause"
 
 
@@ -140,7 +140,7 @@ def test_failed_background_renewals_back_off_up_to_five_minutes(
         for _ in range(2_000):
             before = sandbox.token_requests()
             source.token(9999)
-            land_all(source)
+            finish_renewals(source)
             if sandbox.token_requests() > before:
                 starts.append(clock.monotonic())
             clock.pass_time(1)

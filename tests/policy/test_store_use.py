@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from support import NOON, START_THREAD, Ask, FakeClock, kept_house, land_all, no_thread
+from support import NOON, START_THREAD, Ask, FakeClock, finish_renewals, kept_house, no_thread
 
 from daxko_auth import (
     AccessToken,
@@ -66,9 +66,9 @@ def test_a_newer_token_in_the_store_spares_a_request(
         other.token(9999)
         clock.pass_time(86_400 * 0.76)
         one.token(9999)
-        land_all(one)
+        finish_renewals(one)
         other.token(9999)
-        land_all(other)
+        finish_renewals(other)
 
         assert one.token(9999) == other.token(9999)
     assert sandbox.token_requests() == 2
@@ -90,7 +90,7 @@ def test_an_older_token_in_the_store_is_no_renewal(
         store.write(key, older)
         clock.pass_time(86_400 * 0.76)
         assert source.token(9999) == newer
-        land_all(source)
+        finish_renewals(source)
         assert source.token(9999) not in (older, newer)
 
 
@@ -284,7 +284,7 @@ def test_a_store_whose_token_cannot_be_reckoned_with_costs_no_caller_anything(
         store.kept = kept
         clock.pass_time(86_400 * 0.76)
         ask(source, 9999)
-        land_all(source)
+        finish_renewals(source)
         renewed = ask(source, 9999)
 
     assert renewed not in (token, kept)
@@ -398,7 +398,7 @@ def test_a_day_of_calls_costs_two_requests(
     with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
         for _ in range(24 * 60):
             source.token(9999)
-            land_all(source)
+            finish_renewals(source)
             clock.pass_time(60)
     assert sandbox.token_requests() == 2
 
@@ -412,7 +412,7 @@ def test_a_rejected_token_leaves_the_store_at_once(
     key = TokenKey(sandbox.base_url, credentials, ClientScope(9999))
     with TokenSource(credentials, sandbox.base_url, store=store, clock=clock) as source:
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
         assert store.read(key) == token
         getattr(source, how)(token)
         kept_house(source)
@@ -426,7 +426,7 @@ def test_a_rejection_for_which_no_thread_can_be_had_is_no_error(
     store = MemoryStore()
     with TokenSource(credentials, sandbox.base_url, store=store) as source:
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
         with monkeypatch.context() as patched:
             patched.setattr(START_THREAD, no_thread)
             source.reject(token)
@@ -451,7 +451,7 @@ def test_a_store_that_hangs_holds_up_no_rejection_and_its_queue_is_bounded(
     with TokenSource(credentials, sandbox.base_url, store=Hanging()) as source, ExitStack() as last:
         last.callback(go_on.set)
         token = source.token(9999)
-        land_all(source)
+        finish_renewals(source)
         source.reject(token)
         inside.wait()
         for _ in range(10):

@@ -28,7 +28,7 @@ def test_imports_only_point_down() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_module_opens_with_its_promise(module: Path) -> None:
-    """A reader finds the room by its name, and learns at its door what it is for."""
+    """A reader finds the room by its name, and learns at its entry what it is for."""
     assert re.match(r'"""\n\S', module.read_text("utf-8"))
 
 

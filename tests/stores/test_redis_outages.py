@@ -13,7 +13,7 @@ import redis
 from keeping import KEY, token, warnings_of
 from raw_server import Behaviour, RawServer, dripping, resetting, saying
 from redis_server import RedisServer
-from support import PATIENCE, FakeClock, land_all
+from support import PATIENCE, FakeClock, finish_renewals
 
 from daxko_auth import ApiCredentials, RedisStore, RenewalPolicy, TokenKey, TokenSource, TokenStoreError
 from daxko_auth.sandbox import Sandbox
@@ -81,14 +81,14 @@ def test_while_redis_cannot_be_used_tokens_are_asked_for_directly_and_afterwards
                 one.reject(held)
                 held, before = one.token(9999), held
                 assert held != before
-                land_all(one)  # what is rejected is dropped behind the callers
+                finish_renewals(one)  # what is rejected is dropped behind the callers
                 clock.pass_time(6)  # by then it is tried again
         assert sandbox.token_requests() == 3
 
         end(own_redis)
         one.reject(held)
         held = one.token(9999)
-        land_all(one)
+        finish_renewals(one)
         assert other.token(9999) == held
         assert sandbox.token_requests() == 4
 
@@ -101,7 +101,7 @@ def test_a_redis_that_stays_away_is_warned_of_once_a_minute(
     with new_source(own_redis) as source:
         for _ in range(12):
             source.reject(source.token(9999))
-            land_all(source)
+            finish_renewals(source)
             clock.pass_time(9)
     # To drop the rejected token and to renew are different threads' work, and either may be the first that fails.
     assert [re.sub("drop|turn", "it", said) for said in warnings_of(caplog)] == 2 * [
@@ -140,12 +140,12 @@ def test_whatever_step_it_fails_at_the_caller_has_a_token_and_the_next_is_shared
     with pytest.MonkeyPatch.context() as breaking, new_source(shared_redis) as one, new_source(shared_redis) as other:
         breaking.setattr(redis.Redis, "execute_command", breaks_once)
         first = one.token(9999)
-        land_all(one)
+        finish_renewals(one)
         assert next(steps) > at
         clock.pass_time(6)
         one.reject(first)
         second = one.token(9999)
-        land_all(one)
+        finish_renewals(one)
         assert other.token(9999) == second != first
 
 

@@ -113,18 +113,18 @@ def daxko_sandbox():
 RECORDINGS = """
 import pytest
 from daxko_auth import ApiCredentials, Daxko, TokenRequestError
-from daxko_auth import client as door
+from daxko_auth import client as entry
 
 seen = []
 
 @pytest.mark.usefixtures("daxko_recording")
 def test_one():
     Daxko(ApiCredentials.from_env(), 9999).close()
-    seen.extend(door._shared_sources.values())
+    seen.extend(entry._shared_sources.values())
 
 def test_two():
     (source,) = seen
-    assert source not in door._shared_sources.values()
+    assert source not in entry._shared_sources.values()
     with pytest.raises(TokenRequestError, match="closed"):
         source.token(9999)
 """

@@ -25,7 +25,7 @@ from daxko_auth.wire.transports import (
     AnswerTooLarge,
     AsyncOwnedTransport,
     CappedTransport,
-    Line,
+    ConnectionHandle,
     OwnedTransport,
 )
 
@@ -52,36 +52,36 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-@pytest.mark.parametrize("cut_first", [False, True])
-def test_a_line_is_cut_now_or_as_soon_as_there_is_one(
-    ends: tuple[socket.socket, socket.socket], cut_first: bool
+@pytest.mark.parametrize("end_first", [False, True])
+def test_a_line_is_aborted_now_or_as_soon_as_there_is_one(
+    ends: tuple[socket.socket, socket.socket], end_first: bool
 ) -> None:
     """The time may be up while the name is still being looked up."""
     ours, theirs = ends
-    line = Line()
-    if cut_first:
-        line.cut()
-    line.watch("connect_tcp.started", {"host": "api.daxko.com"})
-    line.watch("connect_tcp.complete", {"return_value": _Stream(ours)})
-    line.watch("send_request_headers.complete", {"return_value": None})
-    if not cut_first:
-        line.cut()
+    connection = ConnectionHandle()
+    if end_first:
+        connection.abort()
+    connection.watch("connect_tcp.started", {"host": "api.daxko.com"})
+    connection.watch("connect_tcp.complete", {"return_value": _Stream(ours)})
+    connection.watch("send_request_headers.complete", {"return_value": None})
+    if not end_first:
+        connection.abort()
 
     assert theirs.recv(1) == b""
 
 
-def test_a_line_that_is_gone_already_may_be_cut(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_connection_that_is_gone_already_may_be_ended(ends: tuple[socket.socket, socket.socket]) -> None:
     """The answer may end in the very moment in which the time is up."""
-    line = Line()
-    line.watch("connect_tcp.complete", {"return_value": _Stream(ends[0])})
+    connection = ConnectionHandle()
+    connection.watch("connect_tcp.complete", {"return_value": _Stream(ends[0])})
     ends[0].close()
-    line.cut()
+    connection.abort()
 
 
-def test_a_line_that_was_not_cut_stays(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_connection_that_was_not_ended_stays(ends: tuple[socket.socket, socket.socket]) -> None:
     """To look at a connection is not to end it."""
     ours, theirs = ends
-    Line().watch("connect_tcp.complete", {"return_value": _Stream(ours)})
+    ConnectionHandle().watch("connect_tcp.complete", {"return_value": _Stream(ours)})
     ours.sendall(b"x")
 
     assert theirs.recv(1) == b"x"
@@ -124,18 +124,18 @@ def test_a_body_is_read_as_long_as_there_is_time(seconds: float | None, whole: b
             answer.read()
 
 
-def test_the_line_is_told_of_every_step() -> None:
+def test_the_connection_is_told_of_every_step() -> None:
     """The `trace` extension of a request is what httpcore calls."""
-    line, seen = Line(), list[Any]()
+    connection, seen = ConnectionHandle(), list[Any]()
 
     def look(request: httpx.Request) -> httpx.Response:
         seen.append(request.extensions.get("trace"))
         return httpx.Response(200)
 
     request = httpx.Request("GET", "https://api.daxko.com/v3")
-    CappedTransport(httpx.MockTransport(look), line=line).handle_request(request)
+    CappedTransport(httpx.MockTransport(look), connection=connection).handle_request(request)
 
-    assert seen == [line.watch]
+    assert seen == [connection.watch]
 
 
 class _Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):

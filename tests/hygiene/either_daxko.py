@@ -9,7 +9,7 @@ import httpx
 from daxko_auth import AsyncDaxko, Daxko, MemberToken
 
 
-class Door:
+class EitherDaxko:
     """A `Daxko` that is awaited although it blocks, or an `AsyncDaxko`."""
 
     def __init__(self, daxko: Daxko | AsyncDaxko) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from daxko_auth.model.errors import CredentialsError
-from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
+from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from daxko_auth.wire.trouble import Trouble, what_happened, without_frames
 )
 def test_of_a_broken_answer_nothing_is_told_that_stood_in_it(reason: str, told: str) -> None:
     """The line that was wrong may be the one that holds a cookie."""
-    trouble, sentence = what_happened(httpx.RemoteProtocolError(reason), [])
+    failure, sentence = describe_failure(httpx.RemoteProtocolError(reason), [])
 
-    assert trouble is Trouble.UNAVAILABLE
+    assert failure is FailureKind.UNAVAILABLE
     assert sentence == f"did not answer in HTTP (RemoteProtocolError: {told})"
 
 
 @pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.RemoteProtocolError])
 def test_the_end_of_a_reason_is_not_the_end_of_the_sentence(kind: type[httpx.TransportError]) -> None:
     """Full stops come off its end, and nothing else: a reason is what an operator searches for."""
-    _, sentence = what_happened(kind("...what was X.."), [])
+    _, sentence = describe_failure(kind("...what was X.."), [])
 
     assert sentence.endswith(f"({kind.__name__}: ...what was X)")
 
@@ -43,9 +43,9 @@ def test_a_process_that_can_open_no_other_file_is_told_so(monkeypatch: pytest.Mo
     """The resolver calls it an unknown name, and then somebody looks for days at a DNS that is fine."""
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", _refuse(errno.EMFILE))
-        trouble, sentence = what_happened(error, [])
+        failure, sentence = describe_failure(error, [])
 
-    assert trouble is Trouble.UNAVAILABLE
+    assert failure is FailureKind.UNAVAILABLE
     assert sentence.endswith("raise the limit on open files (ulimit -n)")
 
 
@@ -53,7 +53,7 @@ def test_a_null_device_that_is_not_there_is_no_limit(monkeypatch: pytest.MonkeyP
     """Some containers have none."""
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", _refuse(errno.ENOENT))
-        _, sentence = what_happened(httpx.ConnectError("Connection refused"), [])
+        _, sentence = describe_failure(httpx.ConnectError("Connection refused"), [])
 
     assert sentence == "could not be reached (ConnectError: Connection refused)"
 
@@ -67,17 +67,17 @@ def _refuse(number: int) -> Callable[..., int]:
 
 def test_a_setting_that_cannot_be_used_is_told_in_its_own_words() -> None:
     """It names what to correct; nothing was sent."""
-    told = what_happened(CredentialsError("HTTPS_PROXY is not the URL of a proxy. Write one"), [])
+    told = describe_failure(CredentialsError("HTTPS_PROXY is not the URL of a proxy. Write one"), [])
 
-    assert told == (Trouble.SETTING, "was sent nothing: HTTPS_PROXY is not the URL of a proxy. Write one")
+    assert told == (FailureKind.SETTING, "was sent nothing: HTTPS_PROXY is not the URL of a proxy. Write one")
 
 
 def test_a_certificate_that_is_not_trusted_comes_with_the_setting_for_it() -> None:
     """The usual reasons are a firewall that looks into TLS, and a clock that is off by years."""
     reason = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid (_ssl.c:1000)"
-    trouble, sentence = what_happened(httpx.ConnectError(reason), [])
+    failure, sentence = describe_failure(httpx.ConnectError(reason), [])
 
-    assert trouble is Trouble.UNAVAILABLE
+    assert failure is FailureKind.UNAVAILABLE
     assert "not yet valid" in sentence
     assert "set SSL_CERT_FILE to a file of its authority" in sentence
     assert sentence.endswith("this machine's clock is right")

@@ -24,7 +24,7 @@ _UNTRUSTED: Final = (
 )
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """What an exception says about asking again."""
 
     #: No answer came; asking again can help.
@@ -37,42 +37,42 @@ class Trouble(Enum):
     UNEXPECTED = auto()
 
 
-def what_happened(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
-    """Return the kind of trouble and the rest of a sentence that begins with the endpoint's URL."""
+def describe_failure(error: BaseException, secrets: Iterable[Secret]) -> tuple[FailureKind, str]:
+    """Return the kind of failure and the rest of a sentence that begins with the endpoint's URL."""
     return _why_unsent(error) or _what_came(error, secrets)
 
 
-def _why_unsent(error: BaseException) -> tuple[Trouble, str] | None:
+def _why_unsent(error: BaseException) -> tuple[FailureKind, str] | None:
     if isinstance(error, CredentialsError):
-        return Trouble.SETTING, f"was sent nothing: {error}"
+        return FailureKind.SETTING, f"was sent nothing: {error}"
     if isinstance(error, OSError | httpx.ConnectError) and not _can_open_a_file():
         # Whatever it is called: the resolver, for instance, then says that a name is not known.
-        return Trouble.UNAVAILABLE, (
+        return FailureKind.UNAVAILABLE, (
             f"could not be reached: this process can open no other file ({type(error).__name__}). Close some, or raise "
             "the limit on open files (ulimit -n)"
         )
     return None
 
 
-def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[Trouble, str]:
+def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[FailureKind, str]:
     name = type(error).__name__
     match error:
         case AnswerTooLarge():
-            return Trouble.UNREADABLE, f"answered with a body that cannot be read ({name})"
+            return FailureKind.UNREADABLE, f"answered with a body that cannot be read ({name})"
         case httpx.TimeoutException():
-            return Trouble.UNAVAILABLE, f"did not answer in time ({name})"
+            return FailureKind.UNAVAILABLE, f"did not answer in time ({name})"
         case httpx.LocalProtocolError():
-            return Trouble.UNEXPECTED, f"could not be asked ({name})"
+            return FailureKind.UNEXPECTED, f"could not be asked ({name})"
         case httpx.RemoteProtocolError():
             # What was wrong; after a colon, the line of the answer that was.
             reason = quote(str(error).partition(":")[0].rstrip("."), secrets) or "no reason given"
-            return Trouble.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
+            return FailureKind.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
             reason = quote(str(error).rstrip("."), secrets) or "no reason given"
             untrusted = _UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in reason else ""
-            return Trouble.UNAVAILABLE, f"could not be reached ({name}: {reason}){untrusted}"
+            return FailureKind.UNAVAILABLE, f"could not be reached ({name}: {reason}){untrusted}"
         case _:
-            return Trouble.UNEXPECTED, f"could not be asked ({name})"
+            return FailureKind.UNEXPECTED, f"could not be asked ({name})"
 
 
 def _can_open_a_file() -> bool:
