@@ -11,7 +11,7 @@ from importlib import import_module as _import_module
 from daxko_auth.adapters.httpx import DaxkoAuth
 from daxko_auth.client import AsyncDaxko, Daxko
 from daxko_auth.model import events
-from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.credentials import Account, ApiCredentials
 from daxko_auth.model.errors import (
     CredentialsError,
     DaxkoAuthError,
@@ -25,7 +25,7 @@ from daxko_auth.model.errors import (
 )
 from daxko_auth.model.extras import Extra as _Extra
 from daxko_auth.model.extras import missing_extra as _missing_extra
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import ClientScope, Scope
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken, MemberToken
@@ -48,6 +48,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessToken",
+    "Account",
     "ApiCredentials",
     "AsyncDaxko",
     "ClientScope",
@@ -60,6 +61,7 @@ __all__ = [
     "MemberToken",
     "MemoryStore",
     "RenewalPolicy",
+    "Scope",
     "Secret",
     "TokenEndpointUnavailable",
     "TokenKey",

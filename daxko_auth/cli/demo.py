@@ -18,6 +18,7 @@ from rich.text import Text
 from daxko_auth.cli import printing
 from daxko_auth.client import Daxko
 from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.scope import ClientScope
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import EXAMPLE_CLIENT_ID, EXAMPLE_MEMBER_NAME, EXAMPLE_MEMBER_PASSWORD
 from daxko_auth.policy.source import TokenSource
@@ -131,7 +132,7 @@ def _tell(story: _Story) -> None:
         "Sent as a multipart form; the bearer is the refresh token, here and nowhere else.",
     ) as check:
         token = source.token(EXAMPLE_CLIENT_ID)
-        check(token.scope.client_id == EXAMPLE_CLIENT_ID)
+        check(token.scope == ClientScope(EXAMPLE_CLIENT_ID))
     story.show(token)
     with Daxko(source.credentials, EXAMPLE_CLIENT_ID, source=source) as daxko:
         with story.step(

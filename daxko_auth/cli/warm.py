@@ -16,7 +16,7 @@ from daxko_auth.cli.opening import BaseUrl, open_source
 from daxko_auth.cli.printing import AsJson, console, print_fields, print_json, say
 from daxko_auth.model.errors import TokenRequestError
 from daxko_auth.model.events import Event, RenewalFailed, TokenRenewed, TokenRequested
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import Scope
 from daxko_auth.model.tokens import AccessToken
 
 
@@ -85,7 +85,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _facts(
-    tokens: dict[ClientScope, AccessToken], failures: dict[ClientScope, TokenRequestError], requests: int
+    tokens: dict[Scope, AccessToken], failures: dict[Scope, TokenRequestError], requests: int
 ) -> dict[str, object]:
     return {
         "tokens": [

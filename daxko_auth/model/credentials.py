@@ -8,6 +8,7 @@ environment and the files it points to are read here and nowhere else.
 import difflib
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +18,7 @@ from attrs import field, frozen
 from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.jwt_claims import claims_of, looks_like_jwt
+from daxko_auth.model.scope import ClientScope, Scope, ScopeLike
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.vendor import SCOPE_PREFIX
 
@@ -44,8 +46,33 @@ _BEARER_PREFIX: Final = "bearer "
 _ELLIPSIS: Final = "..."
 
 
+class Account(ABC):
+    """An API account that Daxko issued: what access tokens are asked for with. Equal accounts share tokens."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def account_name(self) -> str:
+        """Daxko's name for it. Not a secret."""
+
+    @property
+    @abstractmethod
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that nobody else may see of it."""
+
+    @abstractmethod
+    def scope(self, given: ScopeLike) -> Scope:
+        """
+        Return `given` as a scope that this account can ask for.
+
+        Raises:
+            CredentialsError: it is none.
+        """
+
+
 @frozen(init=False)
-class ApiCredentials:
+class ApiCredentials(Account):
     """
     The API account Daxko issued to the partner: username, password and refresh token.
 
@@ -72,6 +99,26 @@ class ApiCredentials:
         object.__setattr__(self, "username", given[0].reveal())
         object.__setattr__(self, "password", given[1])
         object.__setattr__(self, "refresh_token", given[2])
+
+    @property
+    def account_name(self) -> str:
+        """The username."""
+        return self.username
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The password and the refresh token."""
+        return (self.password, self.refresh_token)
+
+    @hides_locals
+    def scope(self, given: ScopeLike) -> ClientScope:
+        """
+        Return the Daxko client that `given` names: `9999`, `"9999"`, `"client:9999"` or a ClientScope.
+
+        Raises:
+            CredentialsError: it is anything else.
+        """
+        return ClientScope(given)
 
     @classmethod
     @hides_locals

@@ -9,14 +9,14 @@ from datetime import datetime
 from attrs import frozen
 
 from daxko_auth.model.errors import TokenRequestError
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import Scope
 
 
 @frozen
 class TokenRequested:
     """A token request was answered, or was not in time. Told from the thread that renews, while callers may wait."""
 
-    scope: ClientScope
+    scope: Scope
     #: When it was sent, in Unix time.
     sent_at: float
     #: Seconds until the answer, or until it was given up.
@@ -31,7 +31,7 @@ class TokenRequested:
 class TokenRenewed:
     """The source holds a new token: just requested, or found in the store."""
 
-    scope: ClientScope
+    scope: Scope
     fingerprint: str
     expires_at: datetime
 
@@ -40,7 +40,7 @@ class TokenRenewed:
 class RenewalFailed:
     """A renewal ended without a token; `error` is a `TokenRefused` where Daxko refused the account or the scope."""
 
-    scope: ClientScope
+    scope: Scope
     error: TokenRequestError
     #: Whether a usable token is held, so that no caller noticed.
     unnoticed: bool
@@ -50,7 +50,7 @@ class RenewalFailed:
 class StaleTokenServed:
     """A caller got a token that is due for renewal, and did not wait."""
 
-    scope: ClientScope
+    scope: Scope
     fingerprint: str
 
 
@@ -58,14 +58,14 @@ class StaleTokenServed:
 class RenewalJoined:
     """A caller waits for a renewal, which it started or found under way."""
 
-    scope: ClientScope
+    scope: Scope
 
 
 @frozen
 class TokenRejected:
     """A server refused this token with a 401, or somebody called `reject`."""
 
-    scope: ClientScope
+    scope: Scope
     fingerprint: str
 
 
@@ -73,7 +73,7 @@ class TokenRejected:
 class CallReplayed:
     """A call that was answered 401 is sent again, with another token."""
 
-    scope: ClientScope
+    scope: Scope
     rejected_fingerprint: str
     fingerprint: str
 
@@ -82,7 +82,7 @@ class CallReplayed:
 class ReplacementRefused:
     """The replay was answered 401 as well."""
 
-    scope: ClientScope
+    scope: Scope
     fingerprint: str
 
 
@@ -90,7 +90,7 @@ class ReplacementRefused:
 class StoreFailed:
     """The store could not be used; tokens are asked for directly."""
 
-    scope: ClientScope
+    scope: Scope
     #: `turn`, `read`, `write` or `drop`.
     operation: str
     #: The name of the exception's type.

@@ -6,6 +6,7 @@ it. This module turns what people write into that one value, and refuses what ca
 """
 
 import re
+from abc import ABC, abstractmethod
 from typing import Final
 
 from attrs import frozen
@@ -50,15 +51,34 @@ def _kind_of(written: object) -> str:
     return f"a value of type {type(written).__name__}"
 
 
+class Scope(ABC):
+    """The one customer organisation that a token may act for. Equal scopes share a token."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def wire(self) -> str:
+        """The value of the `scope` parameter."""
+
+    @property
+    @abstractmethod
+    def customer_id(self) -> str:
+        """How Daxko names the customer organisation: letters, digits, `-` and `_`."""
+
+    def __str__(self) -> str:
+        return self.wire
+
+
 @frozen(init=False, repr=False)
-class ClientScope:
+class ClientScope(Scope):
     """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
 
     #: The number Daxko gave the customer organisation, e.g. 9999.
     client_id: int
 
     @hides_locals
-    def __init__(self, client_id: "int | str | ClientScope") -> None:
+    def __init__(self, client_id: "int | str | Scope") -> None:
         """
         Take `9999`, `"9999"`, `"client:9999"` or another ClientScope.
 
@@ -81,12 +101,14 @@ class ClientScope:
         """The value of the `scope` parameter: `client:9999`."""
         return f"{SCOPE_PREFIX}{self.client_id}"
 
-    def __str__(self) -> str:
-        return self.wire
+    @property
+    def customer_id(self) -> str:
+        """The number of the Daxko client: `9999`."""
+        return str(self.client_id)
 
     def __repr__(self) -> str:
         return f"ClientScope(client_id={self.client_id})"
 
 
 #: What every public function that asks for a scope takes.
-ScopeLike = ClientScope | int | str
+ScopeLike = Scope | int | str

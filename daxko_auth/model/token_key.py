@@ -4,15 +4,15 @@ Whose token it is: what two callers must have in common to share one.
 
 from attrs import frozen
 
-from daxko_auth.model.credentials import ApiCredentials
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.credentials import Account
+from daxko_auth.model.scope import Scope
 
 
 @frozen
 class TokenKey:
-    """One origin, one API account with the very same secrets, one Daxko client."""
+    """One origin, one API account with the very same secrets, one scope."""
 
     #: Scheme, host and port, e.g. `https://api.daxko.com`.
     origin: str
-    credentials: ApiCredentials
-    scope: ClientScope
+    credentials: Account
+    scope: Scope

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import field, frozen
 
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import Scope
 from daxko_auth.model.secret import MaskedFields, Secret
 
 #: Seconds before its end at which a token is given up, so that it does not die on the way.
@@ -37,7 +37,7 @@ class AccessToken:
     """
 
     #: The Daxko client it acts for.
-    scope: ClientScope
+    scope: Scope
     _secret: Secret
     #: When it ends, as an aware UTC datetime, counted from the moment it was asked for.
     expires_at: datetime = field(eq=False)

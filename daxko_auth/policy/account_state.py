@@ -11,7 +11,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from daxko_auth.model.errors import REFUSALS, TokenEndpointUnavailable, TokenRequestError
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import Scope
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
@@ -98,7 +98,7 @@ class AccountState:
         least = self._policy.first_pause * 2.0 ** min(last.number, 32)
         return _Pause(error, now, min(least, self._policy.deadline), last.number + 1)
 
-    def failure_for(self, scope: ClientScope) -> TokenRequestError | None:
+    def failure_for(self, scope: Scope) -> TokenRequestError | None:
         """Return what `scope` is told without a request of its own, or None. A slot remembers its own failures."""
         error = self._refusal_for(scope) or self._pause_error()
         if error is None:
@@ -111,7 +111,7 @@ class AccountState:
         same.args = (f"{same.what}. {same.advice}" if same.advice else same.what,)
         return same
 
-    def _refusal_for(self, scope: ClientScope) -> TokenRequestError | None:
+    def _refusal_for(self, scope: Scope) -> TokenRequestError | None:
         refusal = self._refusal
         if refusal is None:
             return None
@@ -136,7 +136,7 @@ class AccountState:
         memory = max(self._policy.pause(pause.error), pause.least)
         return pause.error if self._clock.monotonic() < pause.at + memory else None
 
-    def is_passing(self, scope: ClientScope) -> bool:
+    def is_passing(self, scope: Scope) -> bool:
         """Whether that failure is a pause that Daxko asked for, and a renewal can wait for its end."""
         return (
             self._refusal_for(scope) is None

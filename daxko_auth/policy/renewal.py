@@ -11,7 +11,7 @@ from attrs import frozen
 
 from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
 from daxko_auth.model.events import Event, TokenRequested
-from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.scope import Scope
 from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -31,7 +31,7 @@ _OVERRUN: Final = 1.0
 class TokenExchange(Protocol):
     """What a renewal asks of the exchange."""
 
-    def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> AccessToken | TokenRequestError:
+    def request(self, scope: Scope, *, sent_at: float, timeout: float) -> AccessToken | TokenRequestError:
         """Ask once; return the token or the error, and raise nothing."""
         ...
 
@@ -135,7 +135,7 @@ class Renewal:
         return outcome, took
 
 
-def closed_error(scope: ClientScope) -> TokenRequestError:
+def closed_error(scope: Scope) -> TokenRequestError:
     """Return what everybody is told who asks a source that is closed."""
     return TokenRequestError(
         f"no access token for {scope}: its TokenSource is closed",

@@ -5,7 +5,7 @@ The slots of a source, by scope, without those that nobody needs any more.
 from collections.abc import Callable
 from typing import Final
 
-from daxko_auth.model.scope import ClientScope, ScopeLike
+from daxko_auth.model.scope import Scope, ScopeLike
 from daxko_auth.policy.flight import Slot
 
 # How many entries a table takes before the next begins.
@@ -38,13 +38,13 @@ class Slots:
 
     __slots__ = ("_is_idle", "_make", "table")
 
-    def __init__(self, make: Callable[[ClientScope], Slot], is_idle: Callable[[Slot], bool]) -> None:
+    def __init__(self, make: Callable[[Scope], Slot], is_idle: Callable[[Slot], bool]) -> None:
         self._make = make
         self._is_idle = is_idle
         #: A hint: the newest table, or one before it.
         self.table = Table({})
 
-    def find(self, scope: ScopeLike, parsed: ClientScope) -> Slot:
+    def find(self, scope: ScopeLike, parsed: Scope) -> Slot:
         """Return the slot of `parsed`, which was spelt `scope`."""
         while True:
             table = self._newest()

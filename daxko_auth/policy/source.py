@@ -35,7 +35,7 @@ from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.hidden_locals import empty_frames, hides_locals
 from daxko_auth.model.log import warn
 from daxko_auth.model.origin import Origin
-from daxko_auth.model.scope import ClientScope, ScopeLike
+from daxko_auth.model.scope import ClientScope, Scope, ScopeLike
 from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -319,7 +319,7 @@ class TokenSource:
     @hides_locals
     def warm(
         self, scopes: Iterable[ScopeLike], *, concurrency: int = 8
-    ) -> dict[ClientScope, AccessToken | TokenRequestError]:
+    ) -> dict[Scope, AccessToken | TokenRequestError]:
         """
         Get a token for each scope, `concurrency` at a time (at most 16); a failure is an entry and stops nothing.
 
@@ -330,9 +330,9 @@ class TokenSource:
         unfit = unfit_concurrency(concurrency)
         if unfit is not None:
             raise ValueError(unfit)
-        wanted = list(dict.fromkeys(map(ClientScope, scopes)))
-        under_way: deque[tuple[ClientScope, _Found]] = deque()
-        outcomes: dict[ClientScope, AccessToken | TokenRequestError] = {}
+        wanted = list(dict.fromkeys(map(self._credentials.scope, scopes)))
+        under_way: deque[tuple[Scope, _Found]] = deque()
+        outcomes: dict[Scope, AccessToken | TokenRequestError] = {}
 
         def settle_oldest() -> None:
             scope, found = under_way.popleft()
@@ -404,7 +404,7 @@ class TokenSource:
         raise TypeError(msg)
 
     def __repr__(self) -> str:
-        return f"<TokenSource for {self._credentials.username!r} at {self._origin.base_url}>"
+        return f"<TokenSource for {self._credentials.account_name!r} at {self._origin.base_url}>"
 
     def _fresh(self, scope: ScopeLike) -> HeldToken | None:
         """Return the token held if nothing needs to be done; what nearly every call comes to."""
@@ -416,14 +416,14 @@ class TokenSource:
         table, known = self._slots.table, type(scope) in _SCOPE_TYPES
         slot = table.young.get(scope) if known and not table.next else None
         if slot is None:
-            parsed = ClientScope(scope)
+            parsed = self._credentials.scope(scope)
             slot = self._slots.find(scope if known else parsed, parsed)
         if self._closing.is_set():
             self._slots.clear()
             raise closed_error(slot.key.scope)
         return slot
 
-    def _new_slot(self, scope: ClientScope) -> Slot:
+    def _new_slot(self, scope: Scope) -> Slot:
         return Slot(TokenKey(self._origin.base_url, self._credentials, scope))
 
     def _is_idle(self, slot: Slot) -> bool:
@@ -469,7 +469,7 @@ class TokenSource:
         elif not flight.is_claimed:
             self._workers.start()
 
-    def _failure_for(self, scope: ClientScope) -> TokenRequestError | None:
+    def _failure_for(self, scope: Scope) -> TokenRequestError | None:
         return None if self._account.is_passing(scope) else self._account.failure_for(scope)
 
     def _find_after_401(self, token: AccessToken, method: str, path: str) -> _Found | None:
@@ -706,7 +706,7 @@ def origin_of(base_url: str | None) -> Origin:
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
 
 
-def _given_up_error(scope: ClientScope) -> TokenRequestError:
+def _given_up_error(scope: Scope) -> TokenRequestError:
     return TokenEndpointUnavailable(
         f"no access token for {scope}: the renewal did not end in time, or waits for itself",
         "Ask again later; if it lasts, look at the token store, and at log handlers that ask for tokens",

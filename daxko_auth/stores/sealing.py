@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from daxko_auth.model.credentials import ApiCredentials
+from daxko_auth.model.credentials import Account
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -35,13 +35,13 @@ _HEAD: Final = struct.Struct(">qq")
 
 def entry_name(key: TokenKey) -> str:
     """
-    Return the name of the entry for `key`: the number of the Daxko client, and what tells accounts and origins apart.
+    Return the name of the entry for `key`: the customer organisation, and what tells accounts and origins apart.
 
     The second part is keyed with the account's secrets: nobody without them can check a guess against it.
     """
     mac = HMAC(_derived(key.credentials, b"name"), SHA256())
     mac.update(_owner(key))
-    return f"{key.scope.client_id}-{mac.finalize()[:16].hex()}"
+    return f"{key.scope.customer_id}-{mac.finalize()[:16].hex()}"
 
 
 def sealed(key: TokenKey, token: AccessToken) -> bytes:
@@ -75,16 +75,13 @@ def _opened(key: TokenKey, nonce: bytes, box: bytes) -> str:
     return AESGCM(_derived(key.credentials, b"entry")).decrypt(nonce, box, _VERSION + _owner(key)).decode("latin-1")
 
 
-def _derived(credentials: ApiCredentials, purpose: bytes) -> bytes:
+def _derived(account: Account, purpose: bytes) -> bytes:
     # RFC 5869. The refresh token alone is beyond guessing; the password is in it so that changing it changes the key.
     return HKDF(SHA256(), length=32, salt=None, info=b"daxko_auth store 1, " + purpose).derive(
-        b"\0".join(
-            part.encode()
-            for part in (credentials.username, credentials.password.reveal(), credentials.refresh_token.reveal())
-        )
+        b"\0".join(part.encode() for part in (account.account_name, *(each.reveal() for each in account.secrets)))
     )
 
 
 def _owner(key: TokenKey) -> bytes:
     # None of them holds a control character, so no two owners read the same.
-    return b"\0".join(part.encode() for part in (key.origin, key.credentials.username, key.scope.wire))
+    return b"\0".join(part.encode() for part in (key.origin, key.credentials.account_name, key.scope.wire))

@@ -25,8 +25,7 @@ from daxko_auth.model.fork import no_fork
 from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
-from daxko_auth.model.scope import ClientScope
-from daxko_auth.model.secret import Secret
+from daxko_auth.model.scope import Scope
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
@@ -62,7 +61,7 @@ class Exchange:
         if refused is not None:
             raise CredentialsError(refused)
 
-    def request(self, scope: ClientScope, *, sent_at: float, timeout: float) -> Outcome:
+    def request(self, scope: Scope, *, sent_at: float, timeout: float) -> Outcome:
         """
         Ask once, for at most `timeout` seconds in all. `sent_at` is now, in Unix time.
 
@@ -77,7 +76,7 @@ class Exchange:
             what = f"did not answer within {timeout:.3g} s"
         return self._unavailable(scope, what)
 
-    def _ask(self, scope: ClientScope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Outcome:
+    def _ask(self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Outcome:
         try:
             return self._judge(self._send(scope, sent_at, timeout, connection), scope, sent_at)
         except KeyboardInterrupt as error:
@@ -85,8 +84,8 @@ class Exchange:
             raise without_frames(error)  # noqa: B904 - the same one
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
-            kind, what = describe_failure(error, self._secrets)
-        failed: Mapping[FailureKind, Callable[[ClientScope, str], TokenRequestError]] = {
+            kind, what = describe_failure(error, self._credentials.secrets)
+        failed: Mapping[FailureKind, Callable[[Scope, str], TokenRequestError]] = {
             FailureKind.UNAVAILABLE: self._unavailable,
             FailureKind.UNREADABLE: self._invalid,
             FailureKind.SETTING: self._unsent,
@@ -94,7 +93,7 @@ class Exchange:
         }
         return failed[kind](scope, what)
 
-    def _send(self, scope: ClientScope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Answer:
+    def _send(self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Answer:
         from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see _import_the_rest
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
@@ -131,22 +130,23 @@ class Exchange:
             return BorrowedTransport(self._transport)
         return new_transport(self._origin)
 
-    def _judge(self, answer: Answer, scope: ClientScope, sent_at: float) -> Outcome:
+    def _judge(self, answer: Answer, scope: Scope, sent_at: float) -> Outcome:
         status = answer.status_code
         self._compare_clocks(answer, sent_at)
+        secrets = self._credentials.secrets
         if is_unavailable(status):
-            return self._unavailable(scope, f"answered {status} ({quote(answer.described, self._secrets)})", answer)
+            return self._unavailable(scope, f"answered {status} ({quote(answer.described, secrets)})", answer)
         if answer.redirect is not None:
-            return self._invalid(scope, f"{quote(answer.redirect, self._secrets, limit=400)}", answer)
-        error = quote(answer.error, self._secrets, limit=64)
+            return self._invalid(scope, f"{quote(answer.redirect, secrets, limit=400)}", answer)
+        error = quote(answer.error, secrets, limit=64)
         if answer.is_page and status in REFUSALS:
-            return self._invalid(scope, f"answered {status} with {quote(answer.described, self._secrets)}", answer)
+            return self._invalid(scope, f"answered {status} with {quote(answer.described, secrets)}", answer)
         if status in REFUSALS or error is not None:
             return self._refused(scope, answer, error)
         grant = answer.grant(now=utc(sent_at))
         if isinstance(grant, str):
             # It names keys of the answer, and a server may send anything back.
-            wrong = quote(grant, self._secrets, limit=500)
+            wrong = quote(grant, secrets, limit=500)
             return self._invalid(scope, f"did not answer with a token response: {wrong}", answer)
         token = AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
         if grant.life_assumed:
@@ -166,14 +166,10 @@ class Exchange:
             )
 
     @property
-    def _secrets(self) -> tuple[Secret, ...]:
-        return (self._credentials.password, self._credentials.refresh_token)
-
-    @property
     def _where(self) -> str:
         return f"{self._origin.base_url}{PARTNER_TOKEN_ENDPOINT.path}"
 
-    def _unavailable(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+    def _unavailable(self, scope: Scope, what: str, answer: Answer | None = None) -> TokenRequestError:
         wait = answer.retry_after if answer else None
         proxy = None if self._transport else proxy_setting(self._origin)
         return TokenEndpointUnavailable(
@@ -186,9 +182,9 @@ class Exchange:
             retry_after=wait,
         )
 
-    def _refused(self, scope: ClientScope, answer: Answer, error: str | None) -> TokenRequestError:
-        description = quote(answer.error_description, self._secrets)
-        message = None if error else quote(answer.message, self._secrets)
+    def _refused(self, scope: Scope, answer: Answer, error: str | None) -> TokenRequestError:
+        description = quote(answer.error_description, self._credentials.secrets)
+        message = None if error else quote(answer.message, self._credentials.secrets)
         said = ": ".join(filter(None, (error, description, message))).rstrip(".") or None
         return TokenRefused(
             f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said or 'no reason given'})",
@@ -200,11 +196,11 @@ class Exchange:
             error_description=description,
         )
 
-    def _advice(self, scope: ClientScope, error: str | None, *, by_gateway: bool) -> str:
+    def _advice(self, scope: Scope, error: str | None, *, by_gateway: bool) -> str:
         """Return what to try: a wrong password, a refused bearer and a customer without a link have different cures."""
-        account = f"account {self._credentials.username!r}"
+        account = f"account {self._credentials.account_name!r}"
         if error in {"invalid_scope", "unauthorized_client"}:
-            return f"Ask Daxko whether it has linked {account} to Daxko client {scope.client_id}"
+            return f"Ask Daxko whether it has linked {account} to Daxko client {scope.customer_id}"
         if error == "invalid_client":
             return f"Check the username and password of {account}"
         if error == "invalid_token":
@@ -213,10 +209,10 @@ class Exchange:
             return f"A gateway in front of Daxko says so. Check the refresh token of {account}, and DAXKO_BASE_URL"
         return (
             f"Check the username, password and refresh token of {account}, and that Daxko has linked it to "
-            f"Daxko client {scope.client_id}"
+            f"Daxko client {scope.customer_id}"
         )
 
-    def _invalid(self, scope: ClientScope, what: str, answer: Answer | None = None) -> TokenRequestError:
+    def _invalid(self, scope: Scope, what: str, answer: Answer | None = None) -> TokenRequestError:
         return TokenResponseInvalid(
             f"no access token for {scope}: {self._where} {what}",
             "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place",
@@ -224,10 +220,10 @@ class Exchange:
             status_code=answer.status_code if answer else None,
         )
 
-    def _unsent(self, scope: ClientScope, what: str) -> TokenRequestError:
+    def _unsent(self, scope: Scope, what: str) -> TokenRequestError:
         return TokenRequestError(f"no access token for {scope}: {self._where} {what}", scope=scope.wire)
 
-    def _unexpected(self, scope: ClientScope, what: str) -> TokenRequestError:
+    def _unexpected(self, scope: Scope, what: str) -> TokenRequestError:
         return TokenRequestError(
             f"no access token for {scope}: {self._where} {what}",
             "Check the transport given as http=; if there is none, please report this",

@@ -23,6 +23,7 @@ from daxko_auth import (
     MemoryStore,
     RedisStore,
     RenewalPolicy,
+    Scope,
     TokenEndpointUnavailable,
     TokenRequestError,
     TokenSource,
@@ -35,11 +36,11 @@ def threads(credentials: ApiCredentials) -> None:
     with TokenSource(credentials, "https://api.daxko.com", store=MemoryStore(), policy=policy) as source:
         token = source.token(9999)
         assert_type(token, AccessToken)
-        assert_type(token.scope, ClientScope)
+        assert_type(token.scope, Scope)
         assert_type(token.expires_at, datetime)
         assert_type(token.usable_at(datetime.now(UTC), early_expiry=30), bool)
         assert_type(source.token("client:9999").reveal(), str)
-        assert_type(source.warm([9999, "1234"]), dict[ClientScope, AccessToken | TokenRequestError])
+        assert_type(source.warm([9999, "1234"]), dict[Scope, AccessToken | TokenRequestError])
         source.reject(token)
         httpx.Client(auth=DaxkoAuth(source, ClientScope(9999), replay=False))
     for store in (FileStore(), FileStore("tokens"), FileStore(folder=Path("tokens"))):
