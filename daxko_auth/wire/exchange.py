@@ -21,7 +21,6 @@ from daxko_auth.model.errors import (
     TokenRequestError,
     TokenResponseInvalid,
 )
-from daxko_auth.model.fork import no_fork
 from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
@@ -38,6 +37,17 @@ if TYPE_CHECKING:
 
 # Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
 _LARGEST_SKEW: Final = 60.0
+
+# What httpx, the generated client, Python and we ourselves import only where it is used first.
+_NEEDED: Final = (
+    "daxko_api.api.partners.request_access_token",
+    "httpcore",
+    "dateutil.parser",
+    # With the second the first finds its file.
+    "certifi",
+    "importlib.readers",
+)
+_CHARSETS: Final = ("idna", "cp1252", "utf-16-be", "utf-16-le")
 
 # How many addresses of a host are tried at least, where the first ones swallow what is sent to them: a broken path of
 # IPv6, a dead A record. One after another, each gets the whole time for connecting.
@@ -98,11 +108,6 @@ class Exchange:
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
 
-        with no_fork():
-            # With the first of these httpx imports its engine; with the first host name, Python this.
-            transport = self._open_transport()
-            codecs.lookup("idna")
-
         with AuthenticatedClient(
             base_url=self._origin.base_url,
             # Closed afterwards: the next token may be a day away, and a forked process must not share the connection.
@@ -112,7 +117,7 @@ class Exchange:
             raise_on_unexpected_status=False,
             httpx_args={
                 "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(transport, seconds=timeout, connection=connection),
+                "transport": CappedTransport(self._open_transport(), seconds=timeout, connection=connection),
             },
         ) as api:
             response = request_access_token.sync_detailed(
@@ -235,12 +240,14 @@ def _import_the_rest() -> str | None:
     """
     Import what a request needs, or return why that is not possible.
 
-    With the exchange, in a thread of the program's, and not with the first request: threads that import the parts of
-    one package in different orders may be refused with a deadlock error. It is not needed to import this library.
+    With the exchange, in a thread of the program's. A module that a thread of ours had half imported when the program
+    forks would be locked in the child for ever. It is not needed to import this library.
     """
     try:
-        with no_fork():
-            importlib.import_module("daxko_api.api.partners.request_access_token")
+        for module in _NEEDED:
+            importlib.import_module(module)
+        for charset in _CHARSETS:
+            codecs.lookup(charset)
     except OSError as error:
         return why_refused(error)
     return None

@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from daxko_auth.model.fork import no_fork
-
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 # The three forms of an HTTP-date; dateutil alone would find a date in almost anything, in any time zone.
 _HTTP_DATE: Final = re.compile(
@@ -34,9 +32,7 @@ def http_date_of(value: str | None) -> datetime | None:
     """Return an HTTP-date (RFC 9110 section 5.6.7) as an aware datetime, or None if it is not one."""
     if value is None or not _HTTP_DATE.fullmatch(value):
         return None
-    # Imported where a date is really read: most programs never meet one.
-    with no_fork():
-        from dateutil.parser import parse  # noqa: PLC0415
+    from dateutil.parser import parse  # noqa: PLC0415 - see Exchange
 
     try:
         return parse(value).replace(tzinfo=UTC)
