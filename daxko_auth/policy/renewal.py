@@ -113,7 +113,7 @@ class Renewal:
                 attempt -= 1
 
     def _waits_to_retry(self, failure: TokenRequestError, attempt: int, deadline: float) -> bool:
-        if not isinstance(failure, TokenEndpointUnavailable) or attempt >= self.policy.attempts:
+        if not failure.retryable or attempt >= self.policy.attempts:
             return False
         wait = self.account.pause_left() + self.policy.retry_wait(attempt)
         return self.clock.monotonic() + wait < deadline and not self.clock.wait(self.closing, wait)

@@ -27,7 +27,7 @@ from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import Scope
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
-from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
+from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure, without_frames
 from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, ConnectionHandle
@@ -97,6 +97,7 @@ class Exchange:
             kind, what = describe_failure(error, self._credentials.secrets)
         failed: Mapping[FailureKind, Callable[[Scope, str], TokenRequestError]] = {
             FailureKind.UNAVAILABLE: self._unavailable,
+            FailureKind.UNTRUSTED: self._untrusted,
             FailureKind.UNREADABLE: self._invalid,
             FailureKind.SETTING: self._unsent,
             FailureKind.UNEXPECTED: self._unexpected,
@@ -185,6 +186,11 @@ class Exchange:
             status_code=answer.status_code if answer else None,
             retryable=True,
             retry_after=wait,
+        )
+
+    def _untrusted(self, scope: Scope, what: str) -> TokenRequestError:
+        return TokenEndpointUnavailable(
+            f"no access token for {scope}: {self._where} {what}", UNTRUSTED_ADVICE, scope=scope.wire
         )
 
     def _refused(self, scope: Scope, answer: Answer, error: str | None) -> TokenRequestError:

@@ -18,10 +18,13 @@ from daxko_auth.model.secret import Secret
 from daxko_auth.wire.http import is_out_of_files
 from daxko_auth.wire.transports import AnswerTooLarge
 
-_UNTRUSTED: Final = (
-    ". If a proxy or firewall of your own signs its certificate, set SSL_CERT_FILE to a file of its authority; and see "
-    "that this machine's clock is right"
+#: What to try where no connection can be trusted.
+UNTRUSTED_ADVICE: Final = (
+    "Check DAXKO_BASE_URL and this machine's clock. If a proxy or firewall of your own signs its certificates, set "
+    "SSL_CERT_FILE to a file of its authority"
 )
+# How a connection ends that TLS does not allow, and one that was merely cut.
+_TLS, _CUT = "[SSL", "UNEXPECTED_EOF"
 
 
 class FailureKind(Enum):
@@ -29,6 +32,8 @@ class FailureKind(Enum):
 
     #: No answer came; asking again can help.
     UNAVAILABLE = auto()
+    #: TLS does not allow the connection; asking again does not change that.
+    UNTRUSTED = auto()
     #: An answer came that cannot be read.
     UNREADABLE = auto()
     #: A setting of the environment cannot be used, and nothing was sent.
@@ -69,8 +74,9 @@ def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[Failure
             return FailureKind.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
             reason = quote(str(error).rstrip("."), secrets) or "no reason given"
-            untrusted = _UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in reason else ""
-            return FailureKind.UNAVAILABLE, f"could not be reached ({name}: {reason}){untrusted}"
+            is_trusted = not reason.startswith(_TLS) or _CUT in reason
+            kind = FailureKind.UNAVAILABLE if is_trusted else FailureKind.UNTRUSTED
+            return kind, f"could not be reached ({name}: {reason})"
         case _:
             return FailureKind.UNEXPECTED, f"could not be asked ({name})"
 

@@ -25,7 +25,7 @@ from daxko_auth.model.origin import Origin
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
-from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
+from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure, without_frames
 from daxko_auth.wire.http import BearerAuth
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
@@ -48,9 +48,18 @@ class Refusal(Enum):
 
 _ADVICE: Final = {
     FailureKind.UNAVAILABLE: "Let the member try again later",
-    FailureKind.UNREADABLE: "Check that DAXKO_BASE_URL is Daxko's API and that no proxy answers in its place",
+    FailureKind.UNTRUSTED: UNTRUSTED_ADVICE,
+    FailureKind.UNREADABLE: (
+        "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place"
+    ),
     FailureKind.SETTING: "Correct that setting first",
     FailureKind.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
+}
+
+_RAISED: Final = {
+    FailureKind.UNAVAILABLE: TokenEndpointUnavailable,
+    FailureKind.UNTRUSTED: TokenEndpointUnavailable,
+    FailureKind.UNREADABLE: TokenResponseInvalid,
 }
 
 #: How a member login ends.
@@ -163,10 +172,7 @@ class MemberLogin:
     def _failed(
         self, token: AccessToken, failure: FailureKind, what: str, answer: Answer | None = None
     ) -> TokenRequestError:
-        kind = {FailureKind.UNAVAILABLE: TokenEndpointUnavailable, FailureKind.UNREADABLE: TokenResponseInvalid}.get(
-            failure, TokenRequestError
-        )
-        return kind(
+        return _RAISED.get(failure, TokenRequestError)(
             f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
             "failed login can lock the member out",
             _ADVICE[failure],

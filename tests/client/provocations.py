@@ -588,6 +588,9 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The connection breaks": lambda stage: ask(stage, base_url=stage.served(saying(b""))),
     "Nobody listens": lambda stage: ask(stage, base_url="http://127.0.0.1:9"),
     "Something else listens": lambda stage: ask(stage, base_url=stage.served(saying(b"SSH-2.0-OpenSSH_9.6\r\n"))),
+    "The certificate is nobody's": lambda stage: ask(
+        stage, http=FailingTransport(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"))
+    ),
     "The transport runs out of time": lambda stage: ask(stage, http=FailingTransport(httpx.ReadTimeout("late"))),
     "The transport never ends": lambda stage: ask(
         stage, http=StuckTransport(stage.over), policy=RenewalPolicy(attempts=1, attempt_timeout=0.05)

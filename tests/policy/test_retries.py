@@ -386,3 +386,23 @@ def test_a_token_that_died_while_the_process_was_frozen_is_asked_for_again(
     with Frozen() as transport, TokenSource(credentials, sandbox.base_url, clock=clock, http=transport) as source:
         assert ask(source, 9999)
     assert sandbox.token_requests() == 2
+
+
+def test_what_tls_does_not_allow_is_tried_once(credentials: ApiCredentials, clock: FakeClock) -> None:
+    """A firewall's certificate does not become trusted in a second; whoever waits for it waits for nothing."""
+    sent: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+
+    transport = httpx.MockTransport(refuse)
+    with (
+        TokenSource(credentials, "https://daxko.example", clock=clock, http=transport) as source,
+        pytest.raises(TokenEndpointUnavailable) as caught,
+    ):
+        source.token(9999)
+    assert len(sent) == 1
+    assert caught.value.retryable is False
+    assert "self-signed" in caught.value.what
+    assert "set SSL_CERT_FILE to a file of its authority" in caught.value.advice
