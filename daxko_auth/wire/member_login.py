@@ -56,7 +56,7 @@ _ADVICE: Final = {
     FailureKind.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
 }
 
-_RAISED: Final = {
+_KINDS: Final = {
     FailureKind.UNAVAILABLE: TokenEndpointUnavailable,
     FailureKind.UNTRUSTED: TokenEndpointUnavailable,
     FailureKind.UNREADABLE: TokenResponseInvalid,
@@ -172,7 +172,8 @@ class MemberLogin:
     def _failed(
         self, token: AccessToken, failure: FailureKind, what: str, answer: Answer | None = None
     ) -> TokenRequestError:
-        return _RAISED.get(failure, TokenRequestError)(
+        kind = _KINDS.get(failure, TokenRequestError)
+        return kind(
             f"no member token at {token.scope}: {self._where} {what}. The login was not repeated, because a doubled "
             "failed login can lock the member out",
             _ADVICE[failure],
