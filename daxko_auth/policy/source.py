@@ -106,8 +106,9 @@ class TokenSource:
             base_url: Daxko's origin; by default `DAXKO_BASE_URL`, or else https://api.daxko.com.
             store: where tokens are shared with other sources; by default, with none.
             policy: the numbers; by default those of `RenewalPolicy`.
-            on_event: called with each of `daxko_auth.events`, in the thread it happens in: keep it short. It may ask
-                this source for tokens; what it raises is logged.
+            on_event: called with each of `daxko_auth.events`, one after another, on a thread of its own; `close` waits
+                up to a second for the last. It may ask this source for tokens; what it raises is logged. If more than
+                10,000 events wait, the oldest are dropped, and the log says how many.
             clock: time, for tests.
             http: the transport that token requests travel by, for a proxy or certificates of your own. It is
                 left open. No other part of your HTTP ever touches a token request.
