@@ -103,7 +103,7 @@ SPEAKING: dict[str, Callable[[], object]] = {
     "say": lambda: printing.say(f"one {EVIL}\ntwo"),
     "tell": lambda: printing.tell(f"one {EVIL}\ntwo"),
     "tell_lines": lambda: printing.tell_lines(f"one {EVIL}"),
-    "print_facts": lambda: printing.print_facts({"name": EVIL}),
+    "print_fields": lambda: printing.print_fields({"name": EVIL}),
     "print_json": lambda: printing.print_json({EVIL: EVIL}),
     "console": lambda: printing.console().print(EVIL, markup=False),
     "console, a table": lambda: printing.console().print(_table()),
