@@ -7,6 +7,7 @@ a traceback from in here would hold the form and the answer. Nothing is retried 
 
 import codecs
 import importlib
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,16 +22,17 @@ from daxko_auth.model.errors import (
     TokenRequestError,
     TokenResponseInvalid,
 )
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.log import WarningThrottle, log
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import Scope
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
-from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure, without_frames
+from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure
 from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
-from daxko_auth.wire.transports import BorrowedTransport, CappedTransport, ConnectionHandle
+from daxko_auth.wire.transports import CappedTransport, ConnectionHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +73,7 @@ class Exchange:
         if refused is not None:
             raise CredentialsError(refused)
 
+    @hides_locals
     def request(self, scope: Scope, *, sent_at: float, timeout: float) -> Outcome:
         """
         Ask once, for at most `timeout` seconds in all. `sent_at` is now, in Unix time.
@@ -89,9 +92,9 @@ class Exchange:
     def _ask(self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Outcome:
         try:
             return self._judge(self._send(scope, sent_at, timeout, connection), scope, sent_at)
-        except KeyboardInterrupt as error:
+        except KeyboardInterrupt:
             # Where there is no thread to be had, this is the caller's.
-            raise without_frames(error)  # noqa: B904 - the same one
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
             kind, what = describe_failure(error, self._credentials.secrets)
@@ -109,20 +112,26 @@ class Exchange:
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415
         from daxko_api.models.access_token_request import AccessTokenRequest  # noqa: PLC0415
 
-        with AuthenticatedClient(
-            base_url=self._origin.base_url,
-            # Closed afterwards: the next token may be a day away, and a forked process must not share the connection.
-            headers={"Accept": ACCEPT, "Connection": "close"},
-            timeout=httpx.Timeout(timeout, connect=timeout / _ADDRESSES),
-            follow_redirects=False,
-            raise_on_unexpected_status=False,
-            httpx_args={
-                "auth": BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin),
-                "transport": CappedTransport(self._open_transport(), seconds=timeout, connection=connection),
-            },
-        ) as api:
+        with ExitStack() as opened:
+            # One of the program's own is left open.
+            transport = self._transport
+            if transport is None:
+                transport = opened.enter_context(new_transport(self._origin))
+            bearer = BearerAuth(PARTNER_TOKEN_ENDPOINT.bearer, self._credentials.refresh_token.reveal, self._origin)
+            api = AuthenticatedClient(
+                base_url=self._origin.base_url,
+                # The next token may be a day away, and a forked process must not share the connection.
+                headers={"Accept": ACCEPT, "Connection": "close"},
+                timeout=httpx.Timeout(timeout, connect=timeout / _ADDRESSES),
+                follow_redirects=False,
+                raise_on_unexpected_status=False,
+                httpx_args={
+                    "auth": bearer,
+                    "transport": CappedTransport(transport, seconds=timeout, connection=connection),
+                },
+            )
             response = request_access_token.sync_detailed(
-                client=api,
+                client=opened.enter_context(api),
                 body=AccessTokenRequest(
                     client_id=self._credentials.username,
                     client_secret=self._credentials.password.reveal(),
@@ -130,11 +139,6 @@ class Exchange:
                 ),
             )
         return Answer.of(response, now=utc(sent_at))
-
-    def _open_transport(self) -> httpx.BaseTransport:
-        if self._transport is not None:
-            return BorrowedTransport(self._transport)
-        return new_transport(self._origin)
 
     def _judge(self, answer: Answer, scope: Scope, sent_at: float) -> Outcome:
         status = answer.status_code

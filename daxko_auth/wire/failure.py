@@ -87,16 +87,3 @@ def _can_open_a_file() -> bool:
     except OSError as error:
         return not is_out_of_files(error)
     return True
-
-
-def without_frames(error: BaseException) -> BaseException:
-    """
-    Return `error`, a Ctrl-C or the cancellation of a task, to be raised again from here.
-
-    It goes on to the caller, but without the frames it came through, whose locals are the request.
-    """
-    chain: BaseException | None = error
-    while chain is not None:
-        chain.__traceback__ = None
-        chain = chain.__context__
-    return error

@@ -20,15 +20,16 @@ from daxko_auth.model.errors import (
     TokenRequestError,
     TokenResponseInvalid,
 )
+from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
-from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure, without_frames
+from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure
 from daxko_auth.wire.http import BearerAuth
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
-from daxko_auth.wire.transports import AsyncBorrowedTransport, AsyncCappedTransport, BorrowedTransport, CappedTransport
+from daxko_auth.wire.transports import AsyncCappedTransport, CappedTransport
 
 if TYPE_CHECKING:
     from daxko_api.client import AuthenticatedClient
@@ -73,6 +74,7 @@ class MemberLogin:
     origin: Origin
     timeout: httpx.Timeout
 
+    @hides_locals
     def request(
         self, token: AccessToken, username: str, password: Secret, *, sent_at: float, transport: httpx.BaseTransport
     ) -> LoginOutcome:
@@ -80,16 +82,15 @@ class MemberLogin:
         from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
 
         try:
-            with self._api(token, CappedTransport(BorrowedTransport(transport))) as api:
+            with self._api(token, CappedTransport(transport)) as api:
                 response = request_member_token.sync_detailed(client=api, body=_body(username, password))
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             failure = describe_failure(error, _secrets(token, password))
-        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
-            raise without_frames(error)  # noqa: B904 - the same one
         return self._failed(token, *failure)
 
+    @hides_locals
     async def arequest(
         self,
         token: AccessToken,
@@ -103,14 +104,12 @@ class MemberLogin:
         from daxko_api.api.members import request_member_token  # noqa: PLC0415 - see Exchange
 
         try:
-            async with self._api(token, AsyncCappedTransport(AsyncBorrowedTransport(transport))) as api:
+            async with self._api(token, AsyncCappedTransport(transport)) as api:
                 response = await request_member_token.asyncio_detailed(client=api, body=_body(username, password))
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             failure = describe_failure(error, _secrets(token, password))
-        except BaseException as error:  # noqa: BLE001 - Ctrl-C, or the end of a task
-            raise without_frames(error)  # noqa: B904 - the same one
         return self._failed(token, *failure)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async

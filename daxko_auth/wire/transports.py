@@ -1,5 +1,5 @@
 """
-Transports around transports: one that ends, one that is lent, one that reads no more than it should.
+Transports around transports: one that ends, and one that reads no more than it should.
 """
 
 import socket
@@ -179,28 +179,6 @@ def _keep_home(request: httpx.Request, origin: Origin) -> None:
         origin.require(request.url)
 
 
-class BorrowedTransport(httpx.BaseTransport):
-    """Sends through a transport that belongs to somebody else, and leaves it open."""
-
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        self._transport = transport
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send through the owner's connections."""
-        return self._transport.handle_request(request)
-
-
-class AsyncBorrowedTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio and trio."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send through the owner's connections."""
-        return await self._transport.handle_async_request(request)
-
-
 class AnswerTooLarge(httpx.TransportError):
     """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
 
@@ -230,7 +208,7 @@ class ConnectionHandle:
 
 
 class CappedTransport(httpx.BaseTransport):
-    """Sends through another transport and stops reading an answer that is too long to be one."""
+    """Sends through another transport, which it leaves open, and reads no answer that is too long to be one."""
 
     def __init__(
         self,
@@ -251,10 +229,6 @@ class CappedTransport(httpx.BaseTransport):
             request.extensions["trace"] = self._connection.watch
         return _capped(self._transport.handle_request(_uncompressed(request)), until)
 
-    def close(self) -> None:
-        """Close the other transport."""
-        self._transport.close()
-
 
 class AsyncCappedTransport(httpx.AsyncBaseTransport):
     """The same for asyncio and trio."""
@@ -265,10 +239,6 @@ class AsyncCappedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and hand over the answer with its body capped."""
         return _capped(await self._transport.handle_async_request(_uncompressed(request)), None)
-
-    async def aclose(self) -> None:
-        """Close the other transport."""
-        await self._transport.aclose()
 
 
 def _uncompressed(request: httpx.Request) -> httpx.Request:

@@ -37,7 +37,6 @@ from daxko_auth.model.vendor import (
 from daxko_auth.policy.source import origin_of
 from daxko_auth.wire.http import new_transport
 from daxko_auth.wire.member_login import LoginOutcome, MemberLogin
-from daxko_auth.wire.transports import BorrowedTransport
 from recording import placeholders
 
 #: Any resource; the sandbox answers each of them alike.
@@ -45,6 +44,13 @@ RESOURCE: Final = "/v3/programs/locations"
 
 # A stage makes single exchanges; what is repeated is never tested with a cassette.
 _ONCE: Final = RenewalPolicy(attempts=1)
+
+
+class _Lent(httpx.BaseTransport):
+    """Sends through a transport of somebody else's, and leaves it open."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self.handle_request = transport.handle_request  # type: ignore[method-assign]
 
 
 @frozen
@@ -99,7 +105,7 @@ class Stage:
     def get(self, path: str = RESOURCE) -> httpx.Response:
         """Open a resource with the access token at hand; a 401 is handed over as it is."""
         auth = DaxkoAuth(self.source(), self.client_id, replay=False)
-        with httpx.Client(base_url=self.base_url, auth=auth, transport=BorrowedTransport(self._transport())) as http:
+        with httpx.Client(base_url=self.base_url, auth=auth, transport=_Lent(self._transport())) as http:
             return http.get(path, headers={"Accept": ACCEPT})
 
     def post_form(
@@ -124,7 +130,7 @@ class Stage:
         self, path: str, *, method: str = "POST", bearer: Secret, accept: str | None = ACCEPT, **body: object
     ) -> httpx.Response:
         """Send what the library would not; without a bearer if that is blank."""
-        with httpx.Client(base_url=self.base_url, transport=BorrowedTransport(self._transport())) as http:
+        with httpx.Client(base_url=self.base_url, transport=_Lent(self._transport())) as http:
             request = http.build_request(method, path, **body)
             del request.headers["Accept"]
             if accept is not None:

@@ -2,14 +2,13 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from daxko_auth.model.errors import CredentialsError
-from daxko_auth.wire.failure import FailureKind, describe_failure, without_frames
+from daxko_auth.wire.failure import FailureKind, describe_failure
 
 
 @pytest.mark.parametrize(
@@ -85,31 +84,3 @@ def test_a_setting_that_cannot_be_used_is_told_in_its_own_words() -> None:
 def test_what_tls_does_not_allow_does_not_heal_in_a_second(reason: str, kind: FailureKind) -> None:
     """A connection that was cut in the middle of its handshake may."""
     assert describe_failure(httpx.ConnectError(reason), [])[0] is kind
-
-
-@contextmanager
-def _interrupted() -> Iterator[None]:
-    try:
-        yield
-    except ValueError:
-        raise KeyboardInterrupt from None
-
-
-def _raised() -> BaseException:
-    """Give a Ctrl-C that came while an error was handled, with frames that hold the request."""
-    with pytest.raises(KeyboardInterrupt) as caught, _interrupted():
-        int("no number")
-    return caught.value
-
-
-def test_what_goes_on_to_the_caller_has_lost_every_frame() -> None:
-    """Also those of what it interrupted: the locals of each of them are the request, bearer included."""
-    error = _raised()
-    assert error.__traceback__ is not None
-    assert error.__context__ is not None
-    assert error.__context__.__traceback__ is not None
-
-    assert without_frames(error) is error
-
-    assert error.__traceback__ is None
-    assert error.__context__.__traceback__ is None
