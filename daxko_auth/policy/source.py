@@ -20,7 +20,7 @@ from typing import Final, NoReturn, Self
 import httpx
 
 from daxko_auth.model.credentials import ApiCredentials, base_url_from_env
-from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.model.errors import TokenRequestError
 from daxko_auth.model.events import (
     CallReplayed,
     Event,
@@ -59,6 +59,7 @@ from daxko_auth.policy.renewal_policy import RenewalPolicy
 from daxko_auth.policy.shared_store import SharedStore
 from daxko_auth.policy.slots import Slots
 from daxko_auth.policy.store import TokenStore
+from daxko_auth.policy.waiting import Wait
 from daxko_auth.policy.workers import MOST, Job, Workers
 from daxko_auth.wire.exchange import Exchange
 
@@ -68,8 +69,6 @@ _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
 _LAST_WAIT: Final = 1.0
 # Tokens that a store was not told to drop yet, at most. The next renewal sees to the others.
 _LONGEST_HOUSEKEEPING: Final = 1_000
-# Seconds by which a wait may overrun on a busy machine; by more, the process was frozen, and the wait says nothing.
-_OVERRUN: Final = 1.0
 
 # Where it stands in the table of renewals that did not help.
 _DOUBTED: Final = "an answer that was not seen"
@@ -529,7 +528,7 @@ class TokenSource:
             return found
         until = None if timeout is None else time.monotonic() + timeout
         while (outcome := self._outcome_of(found)) is None:
-            wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
+            wait = Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
             wait.ended(is_set=found.next_state.wait(wait.seconds))
@@ -544,7 +543,7 @@ class TokenSource:
             return found
         until = None if timeout is None else time.monotonic() + timeout
         while (outcome := self._outcome_of(found)) is None:
-            wait = _Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
+            wait = Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
             wait.ended(is_set=await found.next_state.await_(wait.seconds))
@@ -615,54 +614,6 @@ class TokenSource:
         return [flight.over for _, flight in self._workers.busy() if flight.is_sent]
 
 
-class _Wait:
-    """One turn of waiting for a renewal, and what follows if it was in vain."""
-
-    def __init__(
-        self, flight: Flight, workers: Workers[Flight], clock: Clock, *, longest: float, until: float | None
-    ) -> None:
-        self._flight = flight
-        self._clock = clock
-        self._workers = workers
-        # What is under way before and after a whole turn does not end in time.
-        self._busy = workers.busy()
-        self._is_claimed = flight.is_claimed
-        self._began = time.monotonic()
-        left = longest if until is None else until - self._began
-        self._is_whole = longest <= left
-        self.seconds = max(0.0, min(longest, left))
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is in vain to wait."""
-        return self._flight.runs_here() or self.seconds <= 0
-
-    @property
-    def error(self) -> TokenRequestError:
-        """Why it is."""
-        scope = self._flight.slot.key.scope
-        if self._flight.runs_here():
-            return _given_up_error(scope)
-        where = "its request is under way" if self._is_claimed else "its request waits for its turn among others"
-        return TokenEndpointUnavailable(
-            f"no access token for {scope} within the timeout of this call: {where}; it goes on",
-            "Ask again, or allow more time",
-            scope=scope.wire,
-            retryable=True,
-        )
-
-    def ended(self, *, is_set: bool) -> None:
-        """If it was in vain, and the process was not frozen meanwhile, let nobody wait any more for what is stuck."""
-        if is_set or not self._is_whole or time.monotonic() - self._began > self.seconds + _OVERRUN:
-            return
-        stuck = self._workers.abandon(self._busy)
-        if self._is_claimed and self._flight not in stuck:
-            stuck.append(self._flight)
-        for flight in stuck:
-            error = _given_up_error(flight.slot.key.scope)
-            flight.next_state.set(flight.state.after(error, self._clock))
-
-
 # Sources whose last token somebody else may want.
 _with_store: "weakref.WeakSet[TokenSource]" = weakref.WeakSet()
 
@@ -705,15 +656,6 @@ def origin_of(base_url: str | None) -> Origin:
         return Origin.of(base_url)
     from_env = base_url_from_env()
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
-
-
-def _given_up_error(scope: Scope) -> TokenRequestError:
-    return TokenEndpointUnavailable(
-        f"no access token for {scope}: the renewal did not end in time, or waits for itself",
-        "Ask again later; if it lasts, look at the token store, and at log handlers that ask for tokens",
-        scope=scope.wire,
-        retryable=True,
-    )
 
 
 def _token_in(outcome: Outcome) -> AccessToken:

@@ -27,7 +27,7 @@ from daxko_auth import (
 from daxko_auth.policy import source as source_module
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.shared_store import SharedStore
-from daxko_auth.policy.source import _Wait
+from daxko_auth.policy.waiting import Wait
 from daxko_auth.policy.workers import Job, Workers, _Waiting
 from daxko_auth.sandbox import Sandbox
 
@@ -62,14 +62,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Let nobody wait long; give how long each would have waited."""
     waits: list[float] = []
 
-    class Short(_Wait):
+    class Short(Wait):
         def __init__(self, flight: Any, workers: Any, clock: Any, *, longest: float, until: float | None) -> None:
             waits.append(longest)
             super().__init__(flight, workers, clock, longest=0.05, until=until)
 
     # The wait alone is short: a request that comes late must have all the time that it needs.
     with monkeypatch.context() as patched:
-        patched.setattr(source_module, "_Wait", Short)
+        patched.setattr(source_module, "Wait", Short)
         yield waits
 
 
