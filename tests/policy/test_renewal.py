@@ -181,7 +181,7 @@ def test_only_a_newer_token_in_the_store_spares_a_request(clock: FakeClock, late
 
 def test_each_attempt_gets_what_is_left_and_no_more_than_its_own_limit(clock: FakeClock) -> None:
     """The last one must not outlive the deadline that callers were promised."""
-    hiccups = [TokenEndpointUnavailable("no", retry_after=2.0) for _ in range(4)]
+    hiccups = [TokenEndpointUnavailable("no", retryable=True, retry_after=2.0) for _ in range(4)]
     exchange = _Exchange(clock, *hiccups, takes=10)
     renewal = _renewal(exchange, clock, deadline=30, attempt_timeout=10, attempts=4, first_retry_wait=0.001)
 
@@ -195,7 +195,7 @@ def test_a_wait_that_ends_at_the_deadline_is_not_waited(
 ) -> None:
     """There would be no time left to ask in."""
     monkeypatch.setattr(RenewalPolicy, "retry_wait", lambda *_: 0.0)
-    hiccup = TokenEndpointUnavailable("no", retry_after=asked)
+    hiccup = TokenEndpointUnavailable("no", retryable=True, retry_after=asked)
     exchange = _Exchange(clock, hiccup, _token(1))
     outcome = _renewal(exchange, clock, deadline=20).run(_flight(clock))
 
@@ -226,7 +226,9 @@ def test_what_nobody_foresaw_is_a_typed_error_with_its_scope(clock: FakeClock) -
 
 
 @pytest.mark.parametrize(
-    "first", [TokenEndpointUnavailable("timed out"), _token(1)], ids=["a timeout", "a token that died meanwhile"]
+    "first",
+    [TokenEndpointUnavailable("timed out", retryable=True), _token(1)],
+    ids=["a timeout", "a token that died meanwhile"],
 )
 def test_a_process_that_was_frozen_has_lost_no_attempt(
     clock: FakeClock, first: AccessToken | TokenRequestError
@@ -266,14 +268,16 @@ def test_a_pause_that_another_scope_was_told_of_meanwhile_is_waited_for(
 ) -> None:
     """Rate limits are per account: whoever wakes up from a wait looks whether Daxko has asked for another."""
     monkeypatch.setattr(RenewalPolicy, "retry_wait", lambda *_: 1.0)
-    exchange = _Exchange(clock, TokenEndpointUnavailable("no"), _token(1))
+    exchange = _Exchange(clock, TokenEndpointUnavailable("no", retryable=True), _token(1))
     renewal = _renewal(exchange, clock)
     wait = clock.wait
 
     def told_meanwhile(event: Waitable, seconds: float) -> bool:
         is_set = wait(event, seconds)
         if len(clock.waits) == 1:
-            renewal.account.note(TokenEndpointUnavailable("slow down", scope="client:1234", retry_after=7.0))
+            renewal.account.note(
+                TokenEndpointUnavailable("slow down", retryable=True, scope="client:1234", retry_after=7.0)
+            )
         return is_set
 
     monkeypatch.setattr(clock, "wait", told_meanwhile)
