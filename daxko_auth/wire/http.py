@@ -109,7 +109,8 @@ def certificates() -> ssl.SSLContext:
 @functools.lru_cache(maxsize=4)  # a failure is not kept
 def _loaded(file: str, folders: str, key_log: str) -> ssl.SSLContext:
     try:
-        context = httpx.create_ssl_context()
+        # Until httpx 0.28 it passed over a file that is not there.
+        context = ssl.create_default_context(cafile=file) if file else httpx.create_ssl_context()
     except OSError as error:
         if is_out_of_files(error):
             raise

@@ -1,6 +1,7 @@
 """The HTTP of token requests itself: its certificates, its proxy, its thread and its deadline."""
 
 import errno
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -67,12 +68,12 @@ def test_certificates_that_came_with_httpx_may_be_gone(monkeypatch: pytest.Monke
 def test_a_limit_on_files_is_blamed_on_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of the authorities may be fine, and is read again once there is a file to be had."""
 
-    def refuse() -> None:
+    def refuse(**_: object) -> None:
         raise OSError(errno.ENFILE, "Too many open files in system")
 
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     with monkeypatch.context() as patched:
-        patched.setattr(httpx, "create_ssl_context", refuse)
+        patched.setattr(ssl, "create_default_context", refuse)
         with pytest.raises(CredentialsError, match=r"^a file that this process needs cannot be opened: .* in system"):
             new_transport(DAXKO)
     new_transport(DAXKO).close()
