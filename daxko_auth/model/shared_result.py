@@ -47,6 +47,11 @@ class SharedResult(Generic[_Result]):
         An interrupt may leave somebody asleep. To set it again, to whatever, wakes them.
         """
         first = self._result.setdefault("", result) is result
+        self.wake()
+        return first
+
+    def wake(self) -> None:
+        """Wake everybody who waits, whether there is a result or not."""
         for lock in self._threads.copy():
             with suppress(RuntimeError):  # woken already
                 lock.release()
@@ -55,7 +60,6 @@ class SharedResult(Generic[_Result]):
             wake_soon = cast("Callable[..., object]", getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon)
             with suppress(RuntimeError):  # the loop has ended, and its tasks with it
                 wake_soon(_wake_next, deque(events.copy()), wake_soon)
-        return first
 
     def wait(self, seconds: float = -1) -> bool:
         """Wait in this thread, for at most `seconds` if they are not below zero; return whether there is a result."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from daxko_auth.model.errors import REFUSALS, TokenEndpointUnavailable, TokenRequestError
+from daxko_auth.model.errors import REFUSALS, TokenEndpointUnavailable, TokenRefused, TokenRequestError
 from daxko_auth.model.scope import Scope
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
@@ -19,6 +19,7 @@ from daxko_auth.policy.renewal_policy import RenewalPolicy
 # RFC 6749 section 5.2. Every other code, and a refusal without one, leaves open whose it is.
 _OF_THE_SCOPE: Final = frozenset({"invalid_scope", "unauthorized_client"})
 _OF_THE_ACCOUNT: Final = frozenset({"invalid_client"})
+_NEVER: Final = float("-inf")
 
 
 class _Refusal:
@@ -28,9 +29,9 @@ class _Refusal:
         self.error = error
         #: Monotonic.
         self.at = at
-        #: Whether another scope was told of it since.
-        self.told_others = False
-        #: Until when (monotonic) the scope that was refused gives way to another; None until it asks again.
+        #: The scopes that were told of it.
+        self.told: set[str] = set()
+        #: Until when (monotonic) scopes that were refused give way to others; None until one of them asks again.
         self.gives_way_until: float | None = None
 
 
@@ -63,12 +64,15 @@ class AccountState:
         self._pause: _Pause | None = None
         # The scope of the last refusal that left open whose it is; None once there was a token since.
         self._unclear: str | None = None
+        # When (monotonic) each scope was refused last, since there was a token.
+        self._refused_at: dict[str, float] = {}
 
     def note(self, outcome: HeldToken | TokenRequestError) -> None:
         """Take in how a token request ended; from now on, every renewal goes by it."""
         if isinstance(outcome, HeldToken):
             self.is_accepted = self._has_produced = True
             self._refusal = self._unclear = None
+            self._refused_at = {}
             # A pause that somebody else was told of meanwhile holds on.
             if self._pause is not None:
                 self._pause = evolve(self._pause, number=0)
@@ -79,8 +83,11 @@ class AccountState:
             self._refusal = _Refusal(outcome, self._clock.monotonic())
 
     def _is_the_accounts(self, error: TokenRequestError) -> bool:
-        if error.status_code not in REFUSALS or error.error in _OF_THE_SCOPE:
+        # By what it is, not by its status: an error code makes any answer a refusal.
+        is_refusal = isinstance(error, TokenRefused) or error.status_code in REFUSALS
+        if not is_refusal or error.error in _OF_THE_SCOPE:
             return False
+        self._refused_at[error.scope] = self._clock.monotonic()
         if error.error in _OF_THE_ACCOUNT or not self._has_produced:
             return True
         before, self._unclear = self._unclear, error.scope
@@ -116,13 +123,14 @@ class AccountState:
         if refusal is None:
             return None
         now, memory = self._clock.monotonic(), self._policy.refusal_memory
-        is_own = refusal.error.scope == scope.wire
         if now < refusal.at + memory:
-            refusal.told_others |= not is_own
+            refusal.told.add(scope.wire)
             return refusal.error
-        # Somebody has to ask again. If another scope can, it is to be another: one that is not opened yet must not
-        # stop all. But it may never come.
-        if is_own and refusal.told_others:
+        # Somebody has to ask again: whoever was never refused, or longest ago, so that customers who are not opened
+        # yet never stop the others. But those may never come.
+        refused_at = self._refused_at
+        mine = refused_at.get(scope.wire, _NEVER)
+        if any(refused_at.get(other, _NEVER) < mine for other in refusal.told.copy()):
             if refusal.gives_way_until is None:
                 refusal.gives_way_until = now + memory
             if now < refusal.gives_way_until:

@@ -6,10 +6,10 @@ successor, and a renewal that has ended leads on to the state that came of it. S
 `dict.setdefault`, and nothing is locked: whoever comes in between, a signal handler too, reads one state or the next.
 """
 
-import _thread
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
 
 from daxko_auth.model.errors import TokenRequestError
 from daxko_auth.model.shared_result import SharedResult
@@ -18,6 +18,9 @@ from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.clock import Clock
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal_policy import RenewalPolicy
+
+if TYPE_CHECKING:
+    from collections import deque
 
 #: How a renewal ends.
 Outcome = HeldToken | TokenRequestError
@@ -71,7 +74,7 @@ class State:
 class Slot:
     """One scope, and the newest of its states that anybody has seen."""
 
-    __slots__ = ("key", "past", "state", "unhelpful")
+    __slots__ = ("key", "past", "state", "unhelpful", "unseen")
 
     def __init__(self, key: TokenKey) -> None:
         self.key = key
@@ -81,6 +84,8 @@ class Slot:
         self.past: dict[str, None] = {}
         #: By endpoint, when (monotonic) a renewal last did not help there; None as long as all did.
         self.unhelpful: dict[str, float] | None = None
+        #: When (monotonic) the last renewals were caused of which nobody learns whether they helped; None before one.
+        self.unseen: deque[float] | None = None
 
     def current(self, process: object) -> State:
         """Return the newest state."""
@@ -98,10 +103,31 @@ class Slot:
                 self.past.pop(next(iter(self.past)), None)
 
 
+# The renewals that the running code is a part of, on whichever of their threads: a log handler may be called on the one
+# that carries the request.
+_running: ContextVar[tuple["Flight", ...]] = ContextVar("daxko_auth renewals", default=())
+
+
+def is_renewing() -> bool:
+    """Whether the caller is a part of a renewal: a store, a transport, a log handler."""
+    return bool(_running.get())
+
+
 class Flight:
     """One renewal, from the first who wanted it until the state that comes of it."""
 
-    __slots__ = ("_claim", "_end", "_renew", "is_sent", "is_submitted", "next_state", "over", "slot", "state")
+    __slots__ = (
+        "_claim",
+        "_end",
+        "_renew",
+        "is_cancelled",
+        "is_sent",
+        "is_submitted",
+        "next_state",
+        "over",
+        "slot",
+        "state",
+    )
 
     def __init__(
         self, slot: Slot, state: State, renew: Callable[["Flight"], None], end: Callable[["Flight"], None]
@@ -111,10 +137,12 @@ class Flight:
         self.state = state
         self._renew = renew
         self._end = end
-        # Which thread runs it; claimed by `setdefault`.
-        self._claim: dict[str, tuple[int, object]] = {}
+        # Who runs it; claimed by `setdefault`.
+        self._claim: dict[str, object] = {}
         #: Set after the act, so that whoever finds it unset does it again.
         self.is_submitted = False
+        #: Set at the end of the program, so that it sends nothing that would be cut off.
+        self.is_cancelled = False
         #: Whether a token request of it may be on the wire.
         self.is_sent = False
         #: The state that came of it.
@@ -128,18 +156,20 @@ class Flight:
         return bool(self._claim)
 
     def runs_here(self) -> bool:
-        """Whether this thread runs it, and so must not wait for it."""
-        return self._claim.get("", (0,))[0] == _thread.get_ident()
+        """Whether the caller is a part of it, and so must not wait for it."""
+        return self in _running.get()
 
     def __call__(self) -> None:
         """Renew, unless a thread does already."""
-        me, is_complete = (_thread.get_ident(), object()), False
+        me, outer, is_complete = object(), _running.get(), False
         try:
             if self._claim.setdefault("", me) is me:
+                _running.set((*outer, self))
                 self._renew(self)
             is_complete = True
         finally:
             if self._claim.get("") is me:
+                _running.set(outer)
                 if not is_complete:
                     self._end(self)
                 self.over.set(True)

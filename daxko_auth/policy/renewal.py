@@ -86,13 +86,15 @@ class Renewal:
         attempt = 0
         while True:
             if failure is not None:
-                if not self._waits_to_retry(failure, attempt, deadline):
+                until = self._wait_for_next_attempt(failure, attempt, deadline)
+                if until is None:
                     return failure
+                deadline = until
                 if self.account.pause_left():
                     continue  # another scope was told to wait, meanwhile
             # Said before it is looked whether the source is closed, so that `close` sees one or the other.
             flight.is_sent = True
-            if self.closing.is_set():
+            if self.closing.is_set() or flight.is_cancelled:
                 flight.is_sent = False
                 return failure or closed_error(key.scope)
             attempt += 1
@@ -112,11 +114,18 @@ class Renewal:
                 deadline = self.clock.monotonic() + self.policy.deadline
                 attempt -= 1
 
-    def _waits_to_retry(self, failure: TokenRequestError, attempt: int, deadline: float) -> bool:
+    def _wait_for_next_attempt(self, failure: TokenRequestError, attempt: int, deadline: float) -> float | None:
+        """Return until when (monotonic) the attempts may go on, or None if there is no other."""
         if not failure.retryable or attempt >= self.policy.attempts:
-            return False
-        wait = self.account.pause_left() + self.policy.retry_wait(attempt)
-        return self.clock.monotonic() + wait < deadline and not self.clock.wait(self.closing, wait)
+            return None
+        began, wait = self.clock.monotonic(), self.account.pause_left() + self.policy.retry_wait(attempt)
+        if began + wait >= deadline or self.clock.wait(self.closing, wait):
+            return None
+        now = self.clock.monotonic()
+        if now > began + wait + _OVERRUN:
+            # The process was frozen, and that time is nobody's fault.
+            return now + self.policy.deadline
+        return deadline if now < deadline else None
 
     def _exchange(self, key: TokenKey, attempt: int, timeout: float) -> tuple[Outcome, float]:
         wall, monotonic = self.clock.wall(), self.clock.monotonic()

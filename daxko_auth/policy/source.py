@@ -52,7 +52,7 @@ from daxko_auth.policy.arguments import (
     unfit_timeout,
 )
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
-from daxko_auth.policy.flight import Flight, Outcome, Slot, State
+from daxko_auth.policy.flight import Flight, Outcome, Slot, State, is_renewing
 from daxko_auth.policy.held_token import HeldToken
 from daxko_auth.policy.renewal import Renewal, closed_error
 from daxko_auth.policy.renewal_policy import RenewalPolicy
@@ -69,9 +69,6 @@ _SCOPE_TYPES: Final = frozenset({int, str, ClientScope})
 _LAST_WAIT: Final = 1.0
 # Tokens that a store was not told to drop yet, at most. The next renewal sees to the others.
 _LONGEST_HOUSEKEEPING: Final = 1_000
-
-# Where it stands in the table of renewals that did not help.
-_DOUBTED: Final = "an answer that was not seen"
 
 #: What a caller finds: the token at hand, the failure at hand, or the renewal to wait for.
 _Found = HeldToken | TokenRequestError | Flight
@@ -281,22 +278,19 @@ class TokenSource:
         """
         After a 401 to a call that is not replayed: let the next call have a new token; return whether it will.
 
-        At most once per `RenewalPolicy.hold` for this method and path, because without a replay nobody learns whether
-        a new token helps.
+        At most four times per `RenewalPolicy.hold` for all calls of one scope, because without a replay nobody learns
+        whether a new token helps.
         """
         if self._closing.is_set():
             return False
         slot = self._slot_of(token.scope)
         held, now, hold = slot.current(self._process).held, self._clock.monotonic(), self._policy.hold
         endpoint = unhelpful.endpoint_of(method, path)
-        unreplayed = f"not replayed: {endpoint}"
         if held is not None and held.token == token and held.rejected_at is None:
-            if unhelpful.is_at_ceiling(slot, now, hold) or any(
-                unhelpful.holds(slot, each, now, hold) for each in (endpoint, unreplayed)
-            ):
+            did_not_help = unhelpful.holds(slot, endpoint, now, hold) or unhelpful.is_at_ceiling(slot, now, hold)
+            if did_not_help or not unhelpful.may_renew_unseen(slot, now, hold):
                 self._announce(TokenRejected(token.scope, token.fingerprint))
                 return False
-            unhelpful.note(slot, unreplayed, now)
         self._reject(slot, token)
         return True
 
@@ -305,15 +299,15 @@ class TokenSource:
         """
         After a call whose answer could not be seen: count `token` as stale, so that the next call renews it behind it.
 
-        For adapters, where the program's own code came between. At most once per `RenewalPolicy.hold`: whether a new
-        token helps cannot be seen, either.
+        For adapters, where the program's own code came between. At most four times per `RenewalPolicy.hold`, together
+        with calls that were not replayed: whether a new token helps cannot be seen, either.
         """
         if self._closing.is_set():
             return
         slot, now = self._slot_of(token.scope), self._clock.monotonic()
         held = slot.current(self._process).held
-        if held is not None and held.token == token and not unhelpful.holds(slot, _DOUBTED, now, self._policy.hold):
-            unhelpful.note(slot, _DOUBTED, now)
+        is_fresh = held is not None and held.token == token and held.is_fresh(self._clock)
+        if held is not None and is_fresh and unhelpful.may_renew_unseen(slot, now, self._policy.hold):
             held.doubt()
 
     @hides_locals
@@ -389,9 +383,12 @@ class TokenSource:
     def after_fork_in_child(self) -> None:
         """Keep the tokens; the renewals and the threads are the parent's."""
         # What the parent's renewals led to is reached by its name only; after that, by no other way.
+        parents, self._process = self._process, object()
         for slot in self._slots.all():
-            slot.current(self._process)
-        self._process = object()
+            flight = slot.current(parents).next.get(parents)
+            if flight is not None:
+                # Whoever was forked while it waited asks again.
+                flight.next_state.wake()
         self._workers = Workers("daxko-auth renewal")
         self._housekeeping = Workers("daxko-auth store")
         self._announce.after_fork_in_child()
@@ -434,6 +431,7 @@ class TokenSource:
             or self._process in state.next
             or now < state.pause_ends(self._policy, usable=False)
             or any(now < at + self._policy.hold for at in (slot.unhelpful or {}).copy().values())
+            or (slot.unseen is not None and now < slot.unseen[-1] + self._policy.hold)
         )
 
     def _find(self, slot: Slot) -> _Found:
@@ -460,7 +458,7 @@ class TokenSource:
         flight = state.next.get(self._process)
         if flight is None:
             too_early = self._clock.monotonic() < state.pause_ends(self._policy, usable=True)
-            if too_early or self._failure_for(slot.key.scope) is not None:
+            if too_early or _at_exit.is_set() or self._failure_for(slot.key.scope) is not None:
                 return
             flight = state.next.setdefault(self._process, Flight(slot, state, self._renew, self._end))
         if not flight.is_submitted:
@@ -508,16 +506,16 @@ class TokenSource:
         """See that a thread runs it."""
         if flight.is_claimed:
             return
-        if self._workers.is_current_thread():
-            # A job of these threads asks for it, a store or a log handler: it must not wait for its own end.
+        if is_renewing():
+            # It must not wait for the place that the renewal has which it is a part of.
             flight()
         elif not flight.is_submitted:
             if self._workers.submit(flight):
                 flight.is_submitted = True
             else:
-                flight()  # in the caller's thread: no other can be had
+                self._workers.run_here(flight)  # no other thread can be had
         elif not self._workers.start():
-            flight()
+            self._workers.run_here(flight)
 
     def _join(self, found: _Found, timeout: float | None) -> Outcome:
         """Return the outcome; wait for it in this thread."""
@@ -526,12 +524,14 @@ class TokenSource:
             raise ValueError(unfit)
         if not isinstance(found, Flight):
             return found
-        until = None if timeout is None else time.monotonic() + timeout
+        wait, process = self._wait_for(found, timeout), self._process
         while (outcome := self._outcome_of(found)) is None:
-            wait = Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
             wait.ended(is_set=found.next_state.wait(wait.seconds))
+            if process is not self._process:
+                # A signal handler has forked: this is the child, and that renewal its parent's.
+                return self._join(self._find(found.slot), timeout)
         return outcome
 
     async def _ajoin(self, found: _Found, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as `_join`
@@ -541,13 +541,15 @@ class TokenSource:
             raise ValueError(unfit)
         if not isinstance(found, Flight):
             return found
-        until = None if timeout is None else time.monotonic() + timeout
+        wait = self._wait_for(found, timeout)
         while (outcome := self._outcome_of(found)) is None:
-            wait = Wait(found, self._workers, self._clock, longest=2 * self._policy.deadline, until=until)
             if wait.is_over:
                 return wait.error
             wait.ended(is_set=await found.next_state.await_(wait.seconds))
         return outcome
+
+    def _wait_for(self, flight: Flight, timeout: float | None) -> Wait:
+        return Wait(flight, self._workers, self._clock, longest=2 * self._policy.deadline, timeout=timeout)
 
     def _outcome_of(self, flight: Flight) -> Outcome | None:
         self._ensure_started(flight)
@@ -610,18 +612,32 @@ class TokenSource:
                 sent.append(dropped)
         return [*sent, self._announce.end()]
 
-    def _sent(self) -> list[SharedResult[bool]]:
-        return [flight.over for _, flight in self._workers.busy() if flight.is_sent]
+    def _under_way(self) -> list[Flight]:
+        return [*(flight for _, flight in self._workers.busy()), *self._workers.waiting()]
 
 
 # Sources whose last token somebody else may want.
 _with_store: "weakref.WeakSet[TokenSource]" = weakref.WeakSet()
+# Set as the program ends. From then on nothing is renewed that nobody waits for.
+_at_exit: SharedResult[bool] = SharedResult()
 
 
 @atexit.register
-def _wait_at_exit() -> None:
-    """Let a token that was asked for reach the store: a program that is started each minute must not ask each time."""
-    _wait_for([end for source in list(_with_store) for end in source._sent()])  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own module
+def _end_at_exit() -> None:
+    _finish(list(_with_store))
+    _at_exit.set(True)
+
+
+def _finish(sources: "Iterable[TokenSource]") -> None:
+    """
+    Let tokens reach the store that are being asked for: a program that is started each minute must not ask each time.
+
+    What has not been sent within a second is not sent any more: the end of the program would cut it off.
+    """
+    flights = [flight for source in sources for flight in source._under_way()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own module
+    _wait_for([flight.over for flight in flights])
+    for flight in flights:
+        flight.is_cancelled = True
 
 
 def _wait_for(ends: Iterable[SharedResult[bool]]) -> None:

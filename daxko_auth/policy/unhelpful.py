@@ -5,12 +5,16 @@ An endpoint may say 401 for "not allowed", and an account may be suspended. Aski
 """
 
 import re
+from collections import deque
 from typing import Final
 
 from daxko_auth.policy.flight import Slot
 
 #: Renewals of one scope that did not help, after which no endpoint of it gets another.
 CEILING: Final = 4
+# Renewals of one scope after calls that are not replayed, or whose answer was not seen, in the time of one hold: nobody
+# learns whether they help.
+_UNSEEN: Final = 4
 
 # Segments of a path that are numbers or UUIDs: `/v3/members/17` and `/v3/members/18` are one endpoint.
 _NUMBERED: Final = re.compile(
@@ -48,3 +52,15 @@ def is_at_ceiling(slot: Slot, now: float, hold: float) -> bool:
         # What another thread has noted since is lost with the rest: one more renewal, at most.
         slot.unhelpful = live or None
     return len(live) >= CEILING
+
+
+def may_renew_unseen(slot: Slot, now: float, hold: float) -> bool:
+    """Whether there may be another renewal of which nobody learns whether it helps; if so, remember it."""
+    begun = slot.unseen
+    if begun is None:
+        slot.unseen = deque([now], maxlen=_UNSEEN)
+        return True
+    if len(begun) == _UNSEEN and now < begun[0] + hold:
+        return False
+    begun.append(now)
+    return True

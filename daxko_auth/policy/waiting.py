@@ -2,6 +2,7 @@
 How a caller waits for a renewal, and what becomes of renewals that do not end.
 """
 
+import sys
 import time
 from typing import Final
 
@@ -13,29 +14,48 @@ from daxko_auth.policy.workers import Workers
 
 # Seconds by which a wait may overrun on a busy machine; by more, the process was frozen, and the wait says nothing.
 _OVERRUN: Final = 1.0
+# Seconds until a caller without a thread looks again whether there is a place for its own.
+_NEXT_LOOK: Final = 0.05
 
 
 class Wait:
-    """One turn of waiting for a renewal, and what follows if it was in vain."""
+    """How long one caller waits for a renewal, and what follows if it is in vain."""
 
     def __init__(
-        self, flight: Flight, workers: Workers[Flight], clock: Clock, *, longest: float, until: float | None
+        self, flight: Flight, workers: Workers[Flight], clock: Clock, *, longest: float, timeout: float | None
     ) -> None:
         self._flight = flight
         self._clock = clock
         self._workers = workers
-        # What is under way before and after a whole turn does not end in time.
-        self._busy = workers.busy()
-        self._is_claimed = flight.is_claimed
+        self._longest = longest
+        self._until = None if timeout is None else time.monotonic() + timeout
+        self._begin()
+
+    def _begin(self) -> None:
         self._began = time.monotonic()
-        left = longest if until is None else until - self._began
-        self._is_whole = longest <= left
-        self.seconds = max(0.0, min(longest, left))
+        # What is under way before and after a whole turn does not end in time.
+        self._busy = self._workers.busy()
+        self._is_claimed = self._flight.is_claimed
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait before the next look."""
+        now = time.monotonic()
+        left = self._began + self._longest - now
+        if self._until is not None:
+            left = min(left, self._until - now)
+        if not self._flight.is_claimed and not self._flight.is_submitted:
+            # No thread can be had, and others' own are in all places: nobody tells when there is one.
+            left = min(left, _NEXT_LOOK)
+        return max(0.0, left)
 
     @property
     def is_over(self) -> bool:
         """Whether it is in vain to wait."""
-        return self._flight.runs_here() or self.seconds <= 0
+        # At the end of Python its other threads stand still.
+        is_stranded = sys.is_finalizing() and self._flight.is_claimed
+        is_late = self._until is not None and time.monotonic() >= self._until
+        return self._flight.runs_here() or is_stranded or is_late
 
     @property
     def error(self) -> TokenRequestError:
@@ -43,6 +63,13 @@ class Wait:
         scope = self._flight.slot.key.scope
         if self._flight.runs_here():
             return _given_up_error(scope)
+        if sys.is_finalizing():
+            return TokenEndpointUnavailable(
+                f"no access token for {scope}: Python is shutting down, and the renewal under way ends with it",
+                "Ask earlier",
+                scope=scope.wire,
+                retryable=True,
+            )
         where = "its request is under way" if self._is_claimed else "its request waits for its turn among others"
         return TokenEndpointUnavailable(
             f"no access token for {scope} within the timeout of this call: {where}; it goes on",
@@ -52,15 +79,19 @@ class Wait:
         )
 
     def ended(self, *, is_set: bool) -> None:
-        """If it was in vain, and the process was not frozen meanwhile, let nobody wait any more for what is stuck."""
-        if is_set or not self._is_whole or time.monotonic() - self._began > self.seconds + _OVERRUN:
+        """After a wait. If a whole turn was in vain, let nobody wait any more for what is stuck, and begin another."""
+        waited = time.monotonic() - self._began
+        if is_set or waited < self._longest:
             return
-        stuck = self._workers.abandon(self._busy)
-        if self._is_claimed and self._flight not in stuck:
-            stuck.append(self._flight)
-        for flight in stuck:
-            error = _given_up_error(flight.slot.key.scope)
-            flight.next_state.set(flight.state.after(error, self._clock))
+        # By more than a little, the process was frozen meanwhile.
+        if waited <= self._longest + _OVERRUN:
+            stuck = self._workers.abandon(self._busy)
+            if self._is_claimed and self._flight not in stuck:
+                stuck.append(self._flight)
+            for flight in stuck:
+                error = _given_up_error(flight.slot.key.scope)
+                flight.next_state.set(flight.state.after(error, self._clock))
+        self._begin()
 
 
 def _given_up_error(scope: Scope) -> TokenRequestError:

@@ -5,7 +5,6 @@ Like `shared_result`, it takes no lock. What an interrupt leaves undone, the nex
 to be started and was not, a job that waits though a thread is free.
 """
 
-import _thread
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,13 +35,15 @@ class _Waiting(Generic[_Job]):
 class _Worker(Generic[_Job]):
     """One life of a thread, or none yet. Its place is taken by the next one in the chain."""
 
-    __slots__ = ("is_started", "job", "next", "thread")
+    __slots__ = ("is_lent", "is_started", "job", "next", "thread")
 
     def __init__(self) -> None:
         #: Set after the act: whoever finds it unset starts a thread, and one of those that were started goes on.
         self.is_started = False
+        #: Whether a caller's own thread stands here, which does its own job and no other.
+        self.is_lent = False
         #: Who works here; claimed by `setdefault`.
-        self.thread: dict[str, tuple[int, object]] = {}
+        self.thread: dict[str, object] = {}
         self.job: _Job | None = None
         #: Who takes this place; there once this one has left it, or has been given up.
         self.next: dict[str, _Worker[_Job]] = {}
@@ -90,7 +91,7 @@ class Workers(Generic[_Job]):
         for number in range(self.size):
             worker = self._at(number)
             if worker.is_started:
-                works = True
+                works |= not worker.is_lent
             elif not self._jobs:
                 return True
             else:
@@ -102,6 +103,22 @@ class Workers(Generic[_Job]):
                 return True
         return works
 
+    def run_here(self, job: _Job) -> bool:
+        """Run `job` in this thread, in a free place: where no thread can be started. Return whether there was one."""
+        me = object()
+        for number in range(self.size):
+            worker = self._at(number)
+            try:
+                if not worker.is_started and worker.thread.setdefault("", me) is me:
+                    worker.is_started, worker.is_lent, worker.job = True, True, job
+                    job()
+                    return True
+            finally:
+                if worker.thread.get("") is me:
+                    worker.job = None
+                    worker.next.setdefault("", _Worker())
+        return False
+
     def drop_oldest(self) -> None:
         """Forget the job that waits longest, if one does."""
         with suppress(IndexError):
@@ -112,17 +129,16 @@ class Workers(Generic[_Job]):
         workers = [self._at(number) for number in range(len(self._places))]
         return [(worker, job) for worker in workers if (job := worker.job) is not None]
 
+    def waiting(self) -> list[_Job]:
+        """Return the jobs that wait."""
+        return [waiting.job for waiting in self._jobs.copy()]
+
     def abandon(self, busy: list[tuple[_Worker[_Job], _Job]]) -> list[_Job]:
         """Give the places of those who are still at the same job to others; return these jobs."""
         stuck = [(worker, job) for worker, job in busy if worker.job is job]
         for worker, _ in stuck:
             worker.next.setdefault("", _Worker())
         return [job for _, job in stuck]
-
-    def is_current_thread(self) -> bool:
-        """Whether the caller runs on one of these threads."""
-        me = _thread.get_ident()
-        return any(self._at(number).thread.get("", (0,))[0] == me for number in range(len(self._places)))
 
     def _at(self, number: int) -> _Worker[_Job]:
         while number >= len(self._places):
@@ -133,7 +149,7 @@ class Workers(Generic[_Job]):
         return worker
 
     def _work(self, number: int, worker: _Worker[_Job]) -> None:
-        me = (_thread.get_ident(), object())
+        me = object()
         while worker.thread.setdefault("", me) is me:
             worker.is_started = True
             while not worker.next and number < self.size:

@@ -89,8 +89,10 @@ def test_an_account_is_accepted_until_it_is_refused(account: AccountState, clock
         (_refused(SCOPE, None, 400), (True, False)),
         (_refused(SCOPE, None, 401), (True, False)),
         (_refused(SCOPE, None, 403), (True, False)),
-        (_refused(SCOPE, None, 404), (False, False)),
-        (_refused(SCOPE, None, 422), (False, False)),
+        # An error code makes any answer a refusal.
+        (_refused(SCOPE, "invalid_client", 200), (True, True)),
+        (_refused(SCOPE, "a word of the vendor's", 422), (True, False)),
+        (TokenResponseInvalid("no", scope=SCOPE.wire, status_code=404), (False, False)),
         (TokenEndpointUnavailable("no", scope=SCOPE.wire, error="invalid_client", status_code=503), (False, False)),
         (TokenResponseInvalid("no", scope=SCOPE.wire, status_code=200), (False, False)),
         (TokenEndpointUnavailable("no", scope=SCOPE.wire), (False, False)),
@@ -157,6 +159,27 @@ def test_after_a_refusal_another_scope_asks_first(account: AccountState, clock: 
     clock.pass_time(0.25)
     assert account.failure_for(SCOPE) is None, "once, and no longer: the other may never come"
     assert account.failure_for(OTHER) is None
+
+
+def test_customers_who_are_not_opened_yet_take_no_turns_at_stopping_the_others(
+    account: AccountState, clock: FakeClock
+) -> None:
+    """Each of the two is another scope than the one refused last; who was never refused goes first."""
+    third = ClientScope(1)
+    for refused in (SCOPE, OTHER):
+        account.note(_refused(refused, None))
+        for each in (SCOPE, OTHER, third):
+            assert account.failure_for(each) is not None
+        clock.pass_time(MEMORY)
+
+    assert account.failure_for(SCOPE) is not None, "it gives way"
+    assert account.failure_for(OTHER) is not None, "it gives way"
+    assert account.failure_for(third) is None
+    account.note(_refused(third, None))
+    account.failure_for(OTHER)
+    clock.pass_time(MEMORY)
+    assert account.failure_for(OTHER) is None, "of those who were refused, whoever waits longest"
+    assert account.failure_for(third) is not None
 
 
 def test_a_scope_that_is_alone_gives_way_to_nobody(account: AccountState, clock: FakeClock) -> None:

@@ -22,7 +22,9 @@ from daxko_auth import (
     TokenSource,
 )
 from daxko_auth.model.events import TokenRejected
+from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.policy import source as source_module
+from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.workers import _Waiting
 from daxko_auth.sandbox import Sandbox
 
@@ -322,10 +324,39 @@ def test_the_end_of_the_program_lets_a_token_that_was_asked_for_reach_the_store(
         sandbox.wait_for_token_requests(1)
         flight = flight_of(source)
         assert flight is not None
-        source_module._wait_at_exit()
+        source_module._finish([source])
         assert flight.over in waited
         sandbox.release()
         assert waiting.result()
+
+
+def test_the_end_of_the_program_cancels_what_it_would_cut_off(
+    credentials: ApiCredentials, waited: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that waits for its turn at the store would send its request in the very last moment."""
+    source = TokenSource(credentials, "https://daxko.example", store=MemoryStore())
+    waiting = source._find(source._slot_of(9999))
+    assert isinstance(waiting, Flight)
+    monkeypatch.setattr(START_THREAD, lambda *_: None)
+    source._workers.submit(waiting)
+    source_module._finish([source])
+
+    assert waited == [waiting.over]
+    assert waiting.is_cancelled
+
+
+def test_as_the_program_ends_nothing_is_renewed_behind_the_callers(
+    sandbox: Sandbox, source: TokenSource, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exit callback that sends a last call gets the token that is held."""
+    first = source.token(9999)
+    clock.pass_time(0.8 * first.expires_in)
+    ended: SharedResult[bool] = SharedResult()
+    ended.set(True)
+    monkeypatch.setattr(source_module, "_at_exit", ended)
+    assert source.token(9999) == first
+    finish_renewals(source)
+    assert sandbox.token_requests() == 1
 
 
 def test_a_repr_names_the_account_and_no_secret(source: TokenSource, credentials: ApiCredentials) -> None:

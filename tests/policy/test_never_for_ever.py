@@ -1,7 +1,10 @@
 """Nobody waits for ever: whatever a store, a thread, a signal or a log handler does in the middle of it."""
 
+import _thread
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +27,7 @@ from daxko_auth import (
     TokenRequestError,
     TokenSource,
 )
+from daxko_auth.model.threads import start_thread
 from daxko_auth.policy import source as source_module
 from daxko_auth.policy.flight import Flight
 from daxko_auth.policy.shared_store import SharedStore
@@ -63,9 +67,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     waits: list[float] = []
 
     class Short(Wait):
-        def __init__(self, flight: Any, workers: Any, clock: Any, *, longest: float, until: float | None) -> None:
+        def __init__(self, flight: Any, workers: Any, clock: Any, *, longest: float, timeout: float | None) -> None:
             waits.append(longest)
-            super().__init__(flight, workers, clock, longest=0.05, until=until)
+            super().__init__(flight, workers, clock, longest=0.05, timeout=timeout)
 
     # The wait alone is short: a request that comes late must have all the time that it needs.
     with monkeypatch.context() as patched:
@@ -316,6 +320,95 @@ def test_a_renewal_in_the_queue_is_made_by_whoever_waits_where_threads_can_no_lo
     assert sandbox.token_requests() == 2, "what is left of it in the queue is not made twice"
 
 
+def test_a_log_handler_on_the_thread_of_a_request_may_ask_for_its_token(
+    sandbox: Sandbox, source: TokenSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Httpx logs each request, on the thread that carries it; what asks there must not wait for that request."""
+    asked: list[str] = []
+
+    class Asking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                source.token(9999)
+            except TokenRequestError as error:
+                asked.append(str(error))
+
+    logger, handler = logging.getLogger("httpx"), Asking()
+    with caplog.at_level(logging.INFO, "httpx"):
+        logger.addHandler(handler)
+        try:
+            assert source.token(9999)
+        finally:
+            logger.removeHandler(handler)
+    assert asked
+    assert all("waits for itself" in said for said in asked)
+    assert sandbox.token_requests() == 1
+
+
+def test_callers_of_their_own_threads_send_a_wrong_password_once(
+    sandbox: Sandbox, credentials: ApiCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be had, each caller asks itself, and they take turns until the account is accepted."""
+    wrong = ApiCredentials(credentials.username, "a-wrong-password", credentials.refresh_token)
+    sandbox.set_latency(0.1)
+    with TokenSource(wrong, sandbox.base_url) as source, ThreadPoolExecutor(8) as pool:
+        warm = [pool.submit(threading.get_ident) for _ in range(8)]
+        assert all(each.result() for each in warm)
+        with monkeypatch.context() as patched:
+            start = _thread.start_new_thread
+            patched.setattr(
+                START_THREAD,
+                lambda run, given: no_thread() if run.__module__.startswith("daxko_auth") else start(run, given),
+            )
+            asked = [pool.submit(source.token, number) for number in range(1, 9)]
+            assert all(isinstance(each.exception(), TokenRequestError) for each in asked)
+    assert sandbox.token_requests() == 1
+
+
+def test_who_waits_while_python_ends_is_let_go(
+    sandbox: Sandbox, source: TokenSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its other threads stand still; a finalizer that asks for a token would hang the program for ever."""
+    sandbox.hold()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as last:
+        last.callback(sandbox.release)
+        waiting = pool.submit(source.token, 9999)
+        sandbox.wait_for_token_requests(1)
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "is_finalizing", lambda: True)
+            with pytest.raises(TokenEndpointUnavailable, match="Python is shutting down"):
+                source.token(9999)
+            with pytest.raises(RuntimeError, match="shutting down"):
+                start_thread(lambda: None, "never")
+        sandbox.release()
+        assert waiting.result()
+
+
+def test_a_child_that_was_forked_while_its_parent_waited_asks_itself(sandbox: Sandbox, source: TokenSource) -> None:
+    """A signal handler forks in the middle of `token`, and the child goes on from there."""
+    children: list[int] = []
+
+    def fork(*_: object) -> None:
+        children.append(os.fork())
+        sandbox.release()
+
+    def interrupt() -> None:
+        sandbox.wait_for_token_requests(1)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, fork)
+    sandbox.hold()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(interrupt)
+        try:
+            assert source.token(9999)
+        finally:
+            if children == [0]:
+                os._exit(0 if sys.exc_info()[1] is None else 1)
+            signal.signal(signal.SIGUSR1, previous)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+
 def test_a_log_handler_may_ask_for_a_token(
     sandbox: Sandbox, source: TokenSource, clock: FakeClock, request: pytest.FixtureRequest
 ) -> None:
@@ -383,7 +476,6 @@ def test_no_more_threads_work_than_may() -> None:
     at_work.acquire()
     at_work.acquire()
     assert (len(workers.busy()), len(workers)) == (4, 1)
-    assert not workers.is_current_thread()
     go_on.set()
     at_work.acquire()
 

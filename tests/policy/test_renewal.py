@@ -242,6 +242,49 @@ def test_a_process_that_was_frozen_has_lost_no_attempt(
     assert exchange.given == [10, 10]
 
 
+class _Slow(FakeClock):
+    """Oversleeps, by as much as it was told."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self._by = by
+
+    def wait(self, event: Waitable, seconds: float) -> bool:
+        """Wait for longer."""
+        is_set = super().wait(event, seconds)
+        self.pass_time(self._by)
+        return is_set
+
+
+def test_a_process_that_was_frozen_between_two_attempts_begins_anew() -> None:
+    """The hour that the lid was closed is no part of the deadline."""
+    clock = _Slow(by=HOUR)
+    hiccup = TokenEndpointUnavailable("no", retryable=True)
+    exchange = _Exchange(clock, hiccup, _token(1, end=NOON + 3 * HOUR))
+    outcome = _renewal(exchange, clock, deadline=30, attempt_timeout=10).run(_flight(clock))
+
+    assert isinstance(outcome, HeldToken)
+    assert exchange.given == [10, 10]
+
+
+def test_a_wait_that_ends_a_little_late_is_followed_by_no_attempt_without_time() -> None:
+    """A busy machine; an attempt that may take less than nothing would be an error of our own."""
+    clock, hiccup = _Slow(by=0.75), TokenEndpointUnavailable("no", retryable=True)
+    exchange = _Exchange(clock, hiccup)
+    renewal = _renewal(exchange, clock, deadline=0.5, attempt_timeout=10, first_retry_wait=0.25)
+
+    assert renewal.run(_flight(clock)) is hiccup
+    assert exchange.given == [0.5]
+
+
+def test_what_the_end_of_the_program_has_cancelled_sends_nothing(clock: FakeClock) -> None:
+    """It would be cut off, and the next program asks again."""
+    exchange, flight = _Exchange(clock), _flight(clock)
+    flight.is_cancelled = True
+    assert isinstance(_renewal(exchange, clock).run(flight), TokenRequestError)
+    assert (exchange.given, flight.is_sent) == ([], False)
+
+
 def test_nothing_is_sent_for_a_source_that_is_closed(clock: FakeClock) -> None:
     """Whoever closes it waits for what is sent, and only for that."""
     exchange, flight = _Exchange(clock), _flight(clock)

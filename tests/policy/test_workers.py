@@ -162,7 +162,6 @@ def test_a_place_that_is_given_up_is_free_for_others() -> None:
         assert workers.start()
         after.wait()
         eventually(lambda: not len(workers))
-        assert not workers.is_current_thread()
 
 
 def test_whoever_was_given_up_takes_no_other_job() -> None:
@@ -307,15 +306,36 @@ def test_a_job_runs_in_the_context_of_whoever_submitted_it(workers: Workers[Job]
     assert request.get() == "later"
 
 
-def test_a_worker_knows_its_own_threads(workers: Workers[Job]) -> None:
-    """A job that asks for a token must not wait for its own end."""
-    others: Workers[Job] = Workers("another worker")
-    seen: list[tuple[bool, bool]] = []
-    workers.submit(lambda: seen.append((workers.is_current_thread(), others.is_current_thread())))
-    eventually(lambda: len(seen) == 1)
+def test_a_caller_may_take_a_place_and_does_only_its_own_job(workers: Workers[Job]) -> None:
+    """Where no thread can be had, so that there are no more at once than may be."""
+    done: list[str] = []
+    seen: list[bool] = []
 
-    assert seen == [(True, False)]
-    assert not workers.is_current_thread()
+    def job() -> None:
+        seen.append(workers.run_here(lambda: done.append("in the other place")))
+        seen.append(workers.start())
+        done.append("here")
+
+    one: Workers[Job] = Workers("a worker", 1)
+    assert workers.run_here(job)
+    assert one.run_here(lambda: seen.append(one.run_here(lambda: done.append("never"))))
+
+    assert done == ["in the other place", "here"]
+    assert seen == [True, True, False]
+    assert one.run_here(lambda: done.append("again"))
+
+
+def test_a_caller_that_is_interrupted_leaves_its_place(workers: Workers[Job]) -> None:
+    """Ctrl-C is the program's, and the place everybody's."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    one: Workers[Job] = Workers("a worker", 1)
+    with pytest.raises(KeyboardInterrupt):
+        one.run_here(interrupted)
+    assert one.busy() == []
+    assert one.run_here(lambda: None)
 
 
 def test_the_oldest_job_can_be_dropped(workers: Workers[Job]) -> None:
