@@ -105,7 +105,11 @@ def told_all(source: TokenSource) -> None:
 def is_idle(workers: Workers[Any]) -> bool:
     """Return whether no job waits and no thread works."""
     # In this order: a thread takes a job from the queue only after it has said that it works.
-    return not len(workers) and not any(workers._at(number).is_started for number in range(len(workers._places)))
+    if len(workers):
+        # As a caller does who waits: a thread may be lost on its way.
+        workers.start()
+        return False
+    return not any(workers._at(number).is_at_work for number in range(len(workers._places)))
 
 
 def no_thread(*_: object) -> None:

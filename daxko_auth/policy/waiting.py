@@ -16,6 +16,8 @@ from daxko_auth.policy.workers import Workers
 _OVERRUN: Final = 1.0
 # Seconds until a caller without a thread looks again whether there is a place for its own.
 _NEXT_LOOK: Final = 0.05
+# Seconds until a caller looks again whether a thread has taken its renewal, or was lost.
+_LONGEST_UNCLAIMED: Final = 1.0
 
 
 class Wait:
@@ -44,9 +46,9 @@ class Wait:
         left = self._began + self._longest - now
         if self._until is not None:
             left = min(left, self._until - now)
-        if not self._flight.is_claimed and not self._flight.is_submitted:
-            # No thread can be had, and others' own are in all places: nobody tells when there is one.
-            left = min(left, _NEXT_LOOK)
+        if not self._flight.is_claimed:
+            # Where no thread can be had, callers' own may be in all places, and nobody tells when there is one.
+            left = min(left, _LONGEST_UNCLAIMED if self._flight.is_submitted else _NEXT_LOOK)
         return max(0.0, left)
 
     @property

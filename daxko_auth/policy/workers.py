@@ -5,6 +5,7 @@ Like `shared_result`, it takes no lock. What an interrupt leaves undone, the nex
 to be started and was not, a job that waits though a thread is free.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ _Job = TypeVar("_Job", bound=Job)
 
 #: As many threads at a time as any `Workers` may have.
 MOST: Final = 16
+# Seconds in which a thread that was started begins. Python may lose one: where threads are traced, it fails in between.
+_TO_BEGIN: Final = 1.0
 
 
 class _Waiting(Generic[_Job]):
@@ -35,11 +38,11 @@ class _Waiting(Generic[_Job]):
 class _Worker(Generic[_Job]):
     """One life of a thread, or none yet. Its place is taken by the next one in the chain."""
 
-    __slots__ = ("is_lent", "is_started", "job", "next", "thread")
+    __slots__ = ("is_lent", "job", "next", "started_at", "thread")
 
     def __init__(self) -> None:
-        #: Set after the act: whoever finds it unset starts a thread, and one of those that were started goes on.
-        self.is_started = False
+        #: When (monotonic) a thread was started, set after the act: of several that were started, one goes on.
+        self.started_at = float("-inf")
         #: Whether a caller's own thread stands here, which does its own job and no other.
         self.is_lent = False
         #: Who works here; claimed by `setdefault`.
@@ -47,6 +50,11 @@ class _Worker(Generic[_Job]):
         self.job: _Job | None = None
         #: Who takes this place; there once this one has left it, or has been given up.
         self.next: dict[str, _Worker[_Job]] = {}
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether somebody works here, or is about to."""
+        return bool(self.thread) or time.monotonic() < self.started_at + _TO_BEGIN
 
 
 class Workers(Generic[_Job]):
@@ -90,7 +98,7 @@ class Workers(Generic[_Job]):
         works = False
         for number in range(self.size):
             worker = self._at(number)
-            if worker.is_started:
+            if worker.is_at_work:
                 works |= not worker.is_lent
             elif not self._jobs:
                 return True
@@ -99,7 +107,7 @@ class Workers(Generic[_Job]):
                     start_thread(partial(self._work, number, worker), self._name)
                 except RuntimeError:
                     return works
-                worker.is_started = True
+                worker.started_at = time.monotonic()
                 return True
         return works
 
@@ -109,8 +117,8 @@ class Workers(Generic[_Job]):
         for number in range(self.size):
             worker = self._at(number)
             try:
-                if not worker.is_started and worker.thread.setdefault("", me) is me:
-                    worker.is_started, worker.is_lent, worker.job = True, True, job
+                if not worker.is_at_work and worker.thread.setdefault("", me) is me:
+                    worker.is_lent, worker.job = True, job
                     job()
                     return True
             finally:
@@ -151,7 +159,6 @@ class Workers(Generic[_Job]):
     def _work(self, number: int, worker: _Worker[_Job]) -> None:
         me = object()
         while worker.thread.setdefault("", me) is me:
-            worker.is_started = True
             while not worker.next and number < self.size:
                 try:
                     waiting = self._jobs.popleft()
