@@ -40,7 +40,7 @@ from daxko_auth.model.shared_result import SharedResult
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import DEFAULT_BASE_URL
-from daxko_auth.policy import unhelpful
+from daxko_auth.policy import holds
 from daxko_auth.policy.account_state import AccountState
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.arguments import (
@@ -259,8 +259,8 @@ class TokenSource:
         if now - held.asked_at > hold or (rejected_at is not None and held.asked_at < rejected_at):
             self._reject(slot, token)
             return False
-        endpoint = unhelpful.endpoint_of(method, path)
-        if not unhelpful.holds(slot, endpoint, now, hold):
+        endpoint = holds.endpoint_of(method, path)
+        if not holds.is_held(slot, endpoint, now, hold):
             warn(
                 "%s: %s refused the fresh token %s too (%s); for %g s its 401s there are handed over without a "
                 "renewal. Check that the account may use this endpoint",
@@ -270,7 +270,7 @@ class TokenSource:
                 endpoint.strip() or "an unnamed endpoint",
                 hold,
             )
-        unhelpful.note(slot, endpoint, now)
+        holds.begin(slot, endpoint, now)
         return True
 
     @hides_locals
@@ -285,10 +285,10 @@ class TokenSource:
             return False
         slot = self._slot_of(token.scope)
         held, now, hold = slot.current(self._process).held, self._clock.monotonic(), self._policy.hold
-        endpoint = unhelpful.endpoint_of(method, path)
+        endpoint = holds.endpoint_of(method, path)
         if held is not None and held.token == token and held.rejected_at is None:
-            did_not_help = unhelpful.holds(slot, endpoint, now, hold) or unhelpful.is_at_ceiling(slot, now, hold)
-            if did_not_help or not unhelpful.may_renew_unseen(slot, now, hold):
+            did_not_help = holds.is_held(slot, endpoint, now, hold) or holds.is_at_ceiling(slot, now, hold)
+            if did_not_help or not holds.may_renew_unseen(slot, now, hold):
                 self._announce(TokenRejected(token.scope, token.fingerprint))
                 return False
         self._reject(slot, token)
@@ -307,7 +307,7 @@ class TokenSource:
         slot, now = self._slot_of(token.scope), self._clock.monotonic()
         held = slot.current(self._process).held
         is_fresh = held is not None and held.token == token and held.is_fresh(self._clock)
-        if held is not None and is_fresh and unhelpful.may_renew_unseen(slot, now, self._policy.hold):
+        if held is not None and is_fresh and holds.may_renew_unseen(slot, now, self._policy.hold):
             held.doubt()
 
     @hides_locals
@@ -480,8 +480,8 @@ class TokenSource:
                 replaced.reject(now)
             self._announce(TokenRejected(token.scope, token.fingerprint))
             return held
-        endpoint = unhelpful.endpoint_of(method, path)
-        if unhelpful.holds(slot, endpoint, now, hold) or unhelpful.is_at_ceiling(slot, now, hold):
+        endpoint = holds.endpoint_of(method, path)
+        if holds.is_held(slot, endpoint, now, hold) or holds.is_at_ceiling(slot, now, hold):
             self._announce(TokenRejected(token.scope, token.fingerprint))
             return None
         self._reject(slot, token)

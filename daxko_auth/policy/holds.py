@@ -1,5 +1,5 @@
 """
-Where renewals did not help: endpoints that refuse a fresh token, too.
+When a 401 causes no renewal: where a fresh token was refused, too, and where nobody would learn whether another helps.
 
 An endpoint may say 401 for "not allowed", and an account may be suspended. Asking for more tokens would be a storm.
 """
@@ -29,7 +29,7 @@ def endpoint_of(method: str, path: str) -> str:
     return f"{method.upper()} {_NUMBERED.sub('*', path[:_LONGEST_PATH])}"
 
 
-def note(slot: Slot, endpoint: str, now: float) -> None:
+def begin(slot: Slot, endpoint: str, now: float) -> None:
     """Remember that a renewal did not help at `endpoint`; `now` is monotonic."""
     known = slot.unhelpful
     if known is None:
@@ -37,7 +37,7 @@ def note(slot: Slot, endpoint: str, now: float) -> None:
     known[endpoint] = now
 
 
-def holds(slot: Slot, endpoint: str, now: float, hold: float) -> bool:
+def is_held(slot: Slot, endpoint: str, now: float, hold: float) -> bool:
     """Whether a renewal did not help at `endpoint` within the last `hold` seconds."""
     return now < (slot.unhelpful or {}).get(endpoint, float("-inf")) + hold
 
