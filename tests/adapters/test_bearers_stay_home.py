@@ -526,6 +526,7 @@ def test_an_authorization_of_the_programs_own_is_refused_by_name(street: Street,
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_a_user_and_a_password_in_a_url_are_not_sent(street: Street, way: Way) -> None:
     """By itself, httpx makes an Authorization of them."""
+    street.source.token(9999)
     before = street.home.log
     assert send(way, street.source, "GET", street.url("http://user:password@127.0.0.1:<home>/v3/x")).status_code == 200
     assert {(arrival.bearer, arrival.misplaced) for arrival in arrivals_since(street, before)} == {("access_token", ())}

@@ -54,14 +54,11 @@ def test_a_401_that_is_not_replayed_says_why_and_what_the_next_call_gets(
     source.token(9999)
     sandbox.reject_all_tokens()
 
-    notes = [
-        call(source, 9999, "GET", "/v3/anything", replay=False).extensions["daxko_auth"],
-        call(source, 9999, "GET", "/v3/anything", replay=False).extensions["daxko_auth"],
-    ]
+    notes = [call(source, 9999, "GET", "/v3/anything", replay=False).extensions["daxko_auth"] for _ in range(5)]
 
     assert notes == [
-        "not sent again (replay=False); the next call has a new token",
-        "not sent again (replay=False); a new token a moment ago did not help",
+        *4 * ["not sent again (replay=False); the next call has a new token"],
+        "not sent again (replay=False); the token is kept, since it was renewed a moment ago",
     ]
 
 

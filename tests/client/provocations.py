@@ -9,6 +9,7 @@ import errno
 import os
 import pickle
 import shutil
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -250,6 +251,18 @@ def interrupted(stage: Stage) -> None:
     assert state
     assert state.failure
     raise state.failure
+
+
+def ask_a_source_while_python_ends(stage: Stage) -> object:
+    """Ask while a renewal is under way on a thread that stands still from now on."""
+    stage.sandbox.hold()
+    source = stage.source()
+    stage.stack.callback(stage.sandbox.release)
+    with suppress(DaxkoAuthError):
+        source.token(9999, timeout=0)
+    stage.sandbox.wait_for_token_requests(1)
+    stage.monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    return source.token(9999)
 
 
 def out_of_files(*_: object) -> Any:
@@ -604,6 +617,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     ),
     "A renewal waits for itself": ask_for_itself,
     "A caller has no more time": lambda stage: (stage.sandbox.hold(), stage.source().token(9999, timeout=0)),
+    "Python is shutting down": ask_a_source_while_python_ends,
     "The source is closed": ask_a_closed_source,
     "The source is closed meanwhile": ask_a_source_that_closes,
     # A token request is answered with something else.
@@ -649,7 +663,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "The member's password is wrong": lambda stage: sign_in_refused(stage, "invalid_grant"),
     "The member's password is wrong, with a 401": lambda stage: sign_in_refused(stage, "invalid_grant_401"),
     "The member is refused without a reason": lambda stage: sign_in_refused(stage, "unexplained"),
-    "The member is refused without a reason again": lambda stage: sign_in_refused(stage, "unexplained", 2),
+    "The member is refused without a reason again": lambda stage: sign_in_refused(stage, "unexplained", 5),
     "Every access token is refused": sign_in_suspended,
     "Two access tokens that were at hand are refused": sign_in_with_two_old_tokens,
     "Every access token is refused again": lambda stage: sign_in_suspended(stage, 2),
