@@ -283,7 +283,8 @@ def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *,
             # It may have been the access token, so the next call gets another; it may have been
             # the member's password, so the login is not repeated.
             renewed = source.refused_without_replay(token, method="POST", path=path)
-            next_call = "the next call has a new access token" if renewed else "the access token is kept, since it was renewed lately"
+            kept = "the access token is kept, since it was renewed a moment ago"
+            next_call = "the next call has a new access token" if renewed else kept
             raise MemberLoginRefused(
                 f"the member was not signed in at {token.scope}: {where} answered 401 without saying "
                 "whether the member's name or password was refused, or the access token. The login was not repeated; "

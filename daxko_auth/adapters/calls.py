@@ -173,7 +173,8 @@ class Calls:
     def not_again(self, token: AccessToken, method: str, path: str, why_not: str) -> str:
         """See to it that the call after a 401 that is not replayed has a new token, and return what to say."""
         renewed = self.source.refused_without_replay(token, method=method, path=path)
-        next_call = "the next call has a new token" if renewed else "the token is kept, since it was renewed a moment ago"
+        kept = "the token is kept, since it was renewed a moment ago"
+        next_call = "the next call has a new token" if renewed else kept
         log.warning(
             "%s: %s %s was answered 401 and is not sent again (%s); %s", self.scope, method, path, why_not, next_call
         )
