@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 #: Seconds that any one step of a call (connecting, reading, ...) may take.
 DEFAULT_TIMEOUT: Final = 30.0
 
+# Seconds, about a month, as in a RenewalPolicy: far less than makes a clock overflow.
+_LONGEST_TIMEOUT: Final = 31 * 86_400.0
+_TIMEOUT_WANTED: Final = (
+    "timeout is a number of seconds above zero (a month at most), an httpx.Timeout of such, or None to wait for ever"
+)
+
 # One source per origin and account, for the life of the process: a web handler that builds a
 # Daxko per request still causes one token request. `setdefault` is atomic, so no lock.
 _shared_sources: dict[tuple[str, ApiCredentials], TokenSource] = {}
@@ -72,10 +78,12 @@ class Daxko:
 
         Raises:
             CredentialsError: the scope, the base URL or the source does not fit.
+            TypeError: `timeout` is none of these.
+            ValueError: `timeout` is not above zero, or more than a month.
         """
         source = _source_for(credentials, base_url, source)
         transport = OwnedTransport(new_transport, source.origin)
-        self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
+        self._open(source, ClientScope(scope), _timeout_of(timeout), transport)
         self._owned_transport: httpx.BaseTransport | None = transport
 
     def _open(
@@ -121,7 +129,11 @@ class Daxko:
 
     def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
-        return login.request(token, username, password, sent_at=time.time(), transport=self._transport)
+        try:
+            return login.request(token, username, password, sent_at=time.time(), transport=self._transport)
+        except BaseException:
+            _interrupted(login, token, self._source)
+            raise
 
     @hides_locals
     def for_scope(self, scope: ScopeLike) -> "Daxko":
@@ -171,7 +183,7 @@ class AsyncDaxko:
         """Prepare as `Daxko` does, from the same arguments."""
         source = _source_for(credentials, base_url, source)
         transport = AsyncOwnedTransport(new_async_transport, source.origin)
-        self._open(source, ClientScope(scope), httpx.Timeout(timeout), transport)
+        self._open(source, ClientScope(scope), _timeout_of(timeout), transport)
         self._owned_transport: httpx.AsyncBaseTransport | None = transport
 
     def _open(
@@ -207,7 +219,11 @@ class AsyncDaxko:
 
     async def _login(self, token: AccessToken, username: str, password: Secret) -> LoginOutcome:
         login = MemberLogin(self._source.origin, self._timeout)
-        return await login.arequest(token, username, password, sent_at=time.time(), transport=self._transport)
+        try:
+            return await login.arequest(token, username, password, sent_at=time.time(), transport=self._transport)
+        except BaseException:
+            _interrupted(login, token, self._source)
+            raise
 
     @hides_locals
     def for_scope(self, scope: ScopeLike) -> "AsyncDaxko":
@@ -251,6 +267,19 @@ def _source_for(credentials: ApiCredentials, base_url: str | None, source: Token
     return source
 
 
+def _timeout_of(timeout: float | httpx.Timeout | None) -> httpx.Timeout:
+    steps = timeout.as_dict().values() if isinstance(timeout, httpx.Timeout) else [timeout]
+    for seconds in steps:
+        if seconds is None:
+            continue
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):  # pyright: ignore[reportUnnecessaryIsInstance] - or a text, a timedelta
+            raise TypeError(_TIMEOUT_WANTED)
+        # In an httpx.Timeout, 0 has a meaning: to wait for no connection of the pool.
+        if not 0 <= seconds <= _LONGEST_TIMEOUT or (seconds == 0 and seconds is timeout):
+            raise ValueError(_TIMEOUT_WANTED)
+    return httpx.Timeout(timeout)
+
+
 def _api(
     origin: Origin, timeout: httpx.Timeout, transport: httpx.BaseTransport | httpx.AsyncBaseTransport
 ) -> "AuthenticatedClient":
@@ -271,6 +300,12 @@ def _checked(username: object, password: object) -> tuple[str, Secret]:
         username.reveal() if isinstance(username, Secret) else username,
         password if isinstance(password, Secret) else Secret(password),
     )
+
+
+def _interrupted(login: MemberLogin, token: AccessToken, source: TokenSource) -> None:
+    # While the body of a 401 was read: it may have been the access token's, as it is without an explanation.
+    if login.is_unauthorized:
+        source.refused_without_replay(token, method="POST", path=MEMBER_TOKEN_ENDPOINT.path)
 
 
 def _conclude(outcome: LoginOutcome, token: AccessToken, source: TokenSource, *, was_replaced: bool) -> MemberToken:

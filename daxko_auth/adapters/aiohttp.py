@@ -2,17 +2,32 @@
 Authentication for aiohttp: a middleware of the program's session.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Final
 
 import aiohttp
-from attrs import frozen
+from attrs import field, frozen
 from yarl import URL
 
-from daxko_auth.adapters.calls import HELD, UNAUTHORIZED, Calls, says_nothing
+from daxko_auth.adapters.calls import (
+    HELD,
+    PROGRAM_RAISED,
+    UNAUTHORIZED,
+    UNREADABLE,
+    Calls,
+    attribute,
+    causes,
+    wrong_library,
+)
+from daxko_auth.model.errors import DaxkoAuthError
 from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
+
+# What is raised where there is no answer to learn from.
+_UNSENT: Final = (aiohttp.ClientConnectionError, TimeoutError, DaxkoAuthError)
 
 
 @frozen
@@ -33,8 +48,8 @@ class _Answered:
     """An answer that was read."""
 
     status_code: int
-    headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
 
 
 class AiohttpAuth:
@@ -59,9 +74,9 @@ class AiohttpAuth:
         """
         self._calls = Calls(source, scope, replay=replay)
 
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
+    def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType | None = None
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """
         Send with a token; on a 401, renew and send once more.
 
@@ -71,7 +86,19 @@ class AiohttpAuth:
             CredentialsError: the URL is the partner token endpoint, which takes no access token; or the request has
                 an `Authorization` that the source did not issue.
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
+            TypeError: it is another library that asks.
         """
+        if handler is None or not isinstance(request, aiohttp.ClientRequest):  # pyright: ignore[reportUnnecessaryIsInstance] - httpx and requests call what they are given
+            raise wrong_library(self, (request,))
+        return self._answer(request, handler)
+
+    def __repr__(self) -> str:
+        return f"<AiohttpAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
+
+    @hides_locals
+    async def _answer(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
         calls, url = self._calls, _Url.of(request.url)
         self._check(request, url)
         token = await calls.source.atoken(calls.client_id)
@@ -79,7 +106,11 @@ class AiohttpAuth:
         if response.status != UNAUTHORIZED:
             return response
         # Read before anybody waits, so that the connection is free for others meanwhile.
-        answer = _Answered(response.status, response.headers, await response.read())
+        try:
+            answer = _Answered(response.status, response.headers, await response.read())
+        except BaseException:
+            calls.not_again(token, request.method, url.path, UNREADABLE)
+            raise
         sendable = not getattr(request.body, "consumed", False)
         if calls.why_not_again(token, request.method, url.path, answer, sendable=sendable) is not None:
             return response
@@ -94,9 +125,6 @@ class AiohttpAuth:
             )
         return response
 
-    def __repr__(self) -> str:
-        return f"<AiohttpAuth for {self._calls.scope} at {self._calls.origin.base_url}>"
-
     def _check(self, request: aiohttp.ClientRequest, url: _Url) -> None:
         headers = [(name.encode("utf-8"), value.encode("utf-8")) for name, value in request.headers.items()]
         self._calls.check(request.method, url, headers)
@@ -108,19 +136,47 @@ class AiohttpAuth:
     async def _send(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType, token: AccessToken
     ) -> aiohttp.ClientResponse:
+        before, outer = request.response, sys.exception()
         request.headers["Authorization"] = self._calls.bearer(token)
         try:
             return await handler(request)
-        except aiohttp.ClientResponseError as error:
-            # Another middleware raised for the status.
-            if error.status == UNAUTHORIZED:
-                path = request.url.path
-                self._calls.not_again(token, request.method, path, "the program's middleware raised")
-            raise
-        except Exception as error:
-            if not says_nothing(error) and not isinstance(error, aiohttp.ClientError | TimeoutError):
-                self._calls.source.doubt(token)
+        except BaseException as error:
+            answered = None if request.response is before else request.response
+            self._learn([*causes(error, until=outer)], request, answered, token)
             raise
         finally:
             # What aiohttp raises for an answer shows the headers of the request as they are then.
             request.headers.popall("Authorization", None)
+
+    def _learn(
+        self,
+        chain: Sequence[BaseException],
+        request: aiohttp.ClientRequest,
+        answered: aiohttp.ClientResponse | None,
+        token: AccessToken,
+    ) -> None:
+        """
+        Learn what can be learnt about `token` from what ended the call.
+
+        Another middleware that raises for a status keeps the response from us; aiohttp's request has it, from before
+        the head arrives. A middleware that sends another request leaves us its error alone.
+        """
+        status = _status_in(chain, self._calls.bearer(token)) if answered is None else answered.status
+        if status == UNAUTHORIZED:
+            self._calls.not_again(token, request.method, request.url.path, PROGRAM_RAISED)
+        elif (
+            status is None
+            and answered is None
+            and isinstance(chain[0], Exception)
+            and not isinstance(chain[0], _UNSENT)
+        ):
+            self._calls.source.doubt(token)
+
+
+def _status_in(chain: Iterable[BaseException], bearer: str) -> int | None:
+    for error in chain:
+        if isinstance(error, aiohttp.ClientResponseError):
+            headers = attribute(error.request_info, "headers")
+            if headers is not None and headers.get("Authorization") == bearer:
+                return error.status
+    return None

@@ -3,21 +3,27 @@ The authentication of one request of httpx, or of httpx2, which is made alike.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, MutableMapping
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+import traceback
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, TypeVar
 
 from daxko_auth.adapters.calls import (
     HELD,
     NOT_CARRIED,
+    PROGRAM_RAISED,
     REDIRECTED,
+    TAKEN_OUT,
     UNAUTHORIZED,
+    UNREADABLE,
     Calls,
     Target,
+    attribute,
     causes,
-    says_nothing,
+    wrong_library,
 )
-from daxko_auth.model.errors import UntrustedOriginError
-from daxko_auth.model.hidden_locals import hides_locals
+from daxko_auth.model.hidden_locals import empty_frames, hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
@@ -33,6 +39,10 @@ LARGEST_BUFFERED_BODY: Final = 1024 * 1024
 _TLS_NAME: Final = "sni_hostname"
 _TARGET: Final = "target"
 _TRACE: Final = "trace"
+
+# What httpx and httpx2 connect and send with. A pool of theirs returns from these once the head of an answer is there.
+_ENGINES: Final = frozenset({"httpcore", "httpcore2"})
+_WAITING: Final = frozenset({"handle_request", "handle_async_request"})
 
 
 class _Headers(Protocol):
@@ -62,6 +72,8 @@ class _Response(Answered, Protocol):
     def request(self) -> _Request: ...
     @property
     def extensions(self) -> MutableMapping[str, Any]: ...
+    @property
+    def history(self) -> "Sequence[_Response]": ...
     def read(self) -> bytes: ...
     async def aread(self) -> bytes: ...
 
@@ -73,12 +85,12 @@ _ResponseT = TypeVar("_ResponseT", bound=_Response)
 class AuthFlow(Generic[_RequestT, _ResponseT]):
     """Attaches the access token, and answers a 401 with one renewal and one replay."""
 
-    #: A body in memory, and what else can be sent; a response, and what is raised where there is none; the library's.
+    #: A body in memory, and what else can be sent; a response, and what is raised after too many; the library's.
     _in_memory: ClassVar[type]
     _sendable: ClassVar[type]
     _asendable: ClassVar[type]
     _answer: ClassVar[type[Any]]
-    _no_answer: ClassVar[type[Exception]]
+    _too_many: ClassVar[type[Exception]]
 
     @hides_locals
     def __init__(self, source: TokenSource, scope: ScopeLike, *, replay: bool = True) -> None:
@@ -103,8 +115,12 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
                 an `Authorization` that the source did not issue.
             TokenRequestError: no token is to be had. Nothing was sent, or nothing after the 401.
         """
-        url = request.url
-        self._check(request, asynchronous=False)
+        outer, url = sys.exception(), request.url
+        try:
+            self._check(request, asynchronous=False)
+        except BaseException as error:
+            empty_frames(error)
+            raise
         if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._sendable):
             request.read()
         token = self._source.token(self._client_id)
@@ -114,12 +130,12 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         except GeneratorExit:
             response = None
         if response is None:
-            self._ended_by(sys.exception(), token)
+            self._ended_by(sys.exception(), outer, request, token)
             return
         if response.status_code != UNAUTHORIZED or not self._is_answer_to(request, url, response, token):
             return
-        # Read before anybody waits, so that the connection is free for others meanwhile.
-        response.read()
+        with self._reading(request, token):
+            response.read()
         if not self._calls_for_replay(request, response, token):
             return
         replacement = self._source.replacement_for(token, method=request.method, path=_path(request))
@@ -130,12 +146,19 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             response = yield self._with(replacement, request)
         except GeneratorExit:
             response = None
+        if response is None:
+            self._ended_by(sys.exception(), outer, request, replacement)
+            return
         self._replayed(request, url, response, replacement)
 
     async def async_auth_flow(self, request: _RequestT) -> AsyncGenerator[_RequestT, _ResponseT]:
         """Do the same as `sync_auth_flow`, awaiting."""
-        url = request.url
-        self._check(request, asynchronous=True)
+        outer, url = sys.exception(), request.url
+        try:
+            self._check(request, asynchronous=True)
+        except BaseException as error:
+            empty_frames(error)
+            raise
         if not isinstance(request.stream, self._in_memory) and _wants_buffering(request, self._asendable):
             await request.aread()
         token = await self._source.atoken(self._client_id)
@@ -145,11 +168,12 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         except GeneratorExit:
             response = None
         if response is None:
-            self._ended_by(sys.exception(), token)
+            self._ended_by(sys.exception(), outer, request, token)
             return
         if response.status_code != UNAUTHORIZED or not self._is_answer_to(request, url, response, token):
             return
-        await response.aread()
+        with self._reading(request, token):
+            await response.aread()
         if not self._calls_for_replay(request, response, token):
             return
         replacement = await self._source.areplacement_for(token, method=request.method, path=_path(request))
@@ -160,7 +184,19 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             response = yield self._with(replacement, request)
         except GeneratorExit:
             response = None
+        if response is None:
+            self._ended_by(sys.exception(), outer, request, replacement)
+            return
         self._replayed(request, url, response, replacement)
+
+    def __call__(self, *called_with: object) -> NoReturn:
+        """
+        Say which class the library needs that calls this.
+
+        Raises:
+            TypeError: always; it is another library that asks.
+        """
+        raise wrong_library(self, called_with)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._calls.scope} at {self._calls.origin.base_url}>"
@@ -200,13 +236,28 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         # The library follows redirects by itself, and returns the last answer: a POST that was carried out and a 401
         # for the page that it led to, or the 401 of a stranger. And a hook of the program may have changed the URL.
         answered = response.request
-        if not self._carries(answered, token):
-            _note(response, NOT_CARRIED)
-        elif answered is request and request.url is url:
-            return True
-        else:
+        hops: list[_Response] = [*response.history, response]
+        if self._carries(answered, token):
+            if answered is request and request.url is url:
+                return True
             _note(response, self._calls.not_again(token, answered.method, answered.url.path, REDIRECTED))
+        elif all(self._calls.origin.admits(each.request.url) for each in hops):
+            # Only code of the program takes it out then: before it was sent, or afterwards.
+            self._source.doubt(token)
+            _note(response, TAKEN_OUT)
+        else:
+            _note(response, NOT_CARRIED)
         return False
+
+    @contextmanager
+    def _reading(self, request: _RequestT, token: AccessToken) -> Iterator[None]:
+        """See to the next call if the body of a 401 cannot be read: cut, in another encoding, or not waited for."""
+        # Read before anybody waits for a renewal, so that the connection is free for others meanwhile.
+        try:
+            yield
+        except BaseException:
+            self._calls.not_again(token, request.method, _path(request), UNREADABLE)
+            raise
 
     def _calls_for_replay(self, request: _RequestT, response: _ResponseT, token: AccessToken) -> bool:
         """Whether a 401 is to be answered by a renewal and a replay; if not, see to the next call."""
@@ -216,34 +267,50 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             _note(response, why_not)
         return why_not is None
 
-    def _replayed(self, request: _RequestT, url: Target, response: _ResponseT | None, token: AccessToken) -> None:
+    def _replayed(self, request: _RequestT, url: Target, response: _ResponseT, token: AccessToken) -> None:
         """Take in the answer to the replay."""
-        if response is None:
-            self._ended_by(sys.exception(), token)
-        elif response.status_code == UNAUTHORIZED and self._is_answer_to(request, url, response, token):
+        if response.status_code == UNAUTHORIZED and self._is_answer_to(request, url, response, token):
             _note(response, self._calls.refused_again(token, request.method, _path(request)))
 
-    def _ended_by(self, error: BaseException | None, token: AccessToken) -> None:
+    def _ended_by(
+        self, error: BaseException | None, outer: BaseException | None, request: _RequestT, token: AccessToken
+    ) -> None:
         """
         Learn what can be learnt about `token` from what ended the call in the middle of the flow.
 
-        A hook that raises for a status, as httpx itself recommends, keeps the response from us.
+        A hook that raises for a status, as httpx itself recommends, keeps the response from us. `outer` is what the
+        program was handling when it called; it says nothing of this call.
         """
-        if isinstance(error, UntrustedOriginError):
-            # It came through frames of httpcore, whose locals are the headers.
-            error.__traceback__ = None
-        if error is None or says_nothing(error):
-            return
-        for cause in causes(error):
-            if isinstance(cause, self._no_answer):
-                return
-            response: Any = getattr(cause, "response", None)
-            if isinstance(response, self._answer) and self._carries(response.request, token):
+        chain = list(causes(error, until=outer))
+        if chain:
+            self._learn(chain, request, token)
+        for each in chain:
+            # The engine's locals are the headers, as they are sent.
+            traceback.clear_frames(next((tb for tb in _frames(each) if _package(tb) in _ENGINES), None))
+
+    def _learn(self, chain: Sequence[BaseException], request: _RequestT, token: AccessToken) -> None:
+        for cause in chain:
+            response = attribute(cause, "response")
+            # A response that nobody attached a request to has none; the error may.
+            answered = attribute(response, "request") or attribute(cause, "request")
+            if (
+                isinstance(response, self._answer)
+                and isinstance(answered, type(request))
+                and self._carries(answered, token)
+            ):
                 if response.status_code == UNAUTHORIZED:
-                    request = response.request
-                    self._calls.not_again(token, request.method, request.url.path, "the program's hook raised")
+                    self._calls.not_again(token, answered.method, answered.url.path, PROGRAM_RAISED)
                 return
-        self._source.doubt(token)
+        if not self._is_of_library(chain[0], token):
+            self._source.doubt(token)
+
+    def _is_of_library(self, error: BaseException, token: AccessToken) -> bool:
+        """Whether it was not the program's code that ended the call: there was no answer, or one redirect too many."""
+        if isinstance(error, self._too_many) and _package([*_frames(error)][-1]) == self._too_many.__module__:
+            return True
+        bearer = self._calls.bearer(token).encode()
+        # The library raises errors of its own from those of the engine; others come through it.
+        return any(_is_waiting_for_answer(tb, bearer) for each in (error, error.__cause__) for tb in _frames(each))
 
 
 class _Watch:
@@ -289,6 +356,28 @@ class _ConnectedTo:
 
 async def _nothing() -> None:
     pass
+
+
+def _frames(error: BaseException | None) -> Iterator[TracebackType]:
+    """Return the steps of the traceback of `error`, the outermost first."""
+    tb = error.__traceback__ if error else None
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def _package(tb: TracebackType) -> str:
+    name: str = tb.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
+
+
+def _is_waiting_for_answer(tb: TracebackType, bearer: bytes) -> bool:
+    """Whether the HTTP engine had sent, or was about to send, that header, and had no answer yet."""
+    frame = tb.tb_frame
+    if _package(tb) not in _ENGINES or frame.f_code.co_name not in _WAITING:
+        return False
+    headers: Iterable[tuple[bytes, bytes]] = getattr(frame.f_locals.get("request"), "headers", ())
+    return any(name.lower() == b"authorization" and value == bearer for name, value in headers)
 
 
 def _note(response: _Response, note: str) -> None:

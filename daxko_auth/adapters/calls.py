@@ -7,12 +7,12 @@ Where an access token may go, what a 401 is worth, and whether a call may be sen
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 from weakref import WeakKeyDictionary
 
 from daxko_auth.model.endpoint_path import normalised
-from daxko_auth.model.errors import CredentialsError, DaxkoAuthError, UntrustedOriginError
-from daxko_auth.model.log import log
+from daxko_auth.model.errors import CredentialsError, UntrustedOriginError
+from daxko_auth.model.log import warn
 from daxko_auth.model.origin import Addressed
 from daxko_auth.model.scope import ClientScope, ScopeLike
 from daxko_auth.model.secret import Secret
@@ -39,9 +39,21 @@ NOT_CARRIED: Final = (
     "this request did not carry the access token, because a redirect led to another server or something replaced the "
     "Authorization header (netrc, a hook); the token was not refused and is kept"
 )
+TAKEN_OUT: Final = (
+    "this request does not show the access token any more, because something replaced or removed its Authorization "
+    "header (a hook); whether the token was refused cannot be known, so it is renewed behind the next call"
+)
 REDIRECTED: Final = "a redirect led here, and the request that was redirected may have been carried out"
+UNREADABLE: Final = "its body could not be read"
+PROGRAM_RAISED: Final = "the program's code raised"
 
 _PROXY_SETTINGS: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_AUTHENTICATIONS: Final = {
+    "httpx": "auth=DaxkoAuth(...)",
+    "httpx2": "auth=Httpx2Auth(...)",
+    "requests": "auth=RequestsAuth(...)",
+    "aiohttp": "middlewares=[AiohttpAuth(...)]",
+}
 # Fingerprints of tokens that are remembered for each source, at least; a process of 10,000 scopes needs as many.
 _ISSUED_KEPT: Final = 16_384
 # An exception that was raised from another, that from another ...; longer chains are not looked through.
@@ -175,9 +187,7 @@ class Calls:
         renewed = self.source.refused_without_replay(token, method=method, path=path)
         kept = "the token is kept, since it was renewed a moment ago"
         next_call = "the next call has a new token" if renewed else kept
-        log.warning(
-            "%s: %s %s was answered 401 and is not sent again (%s); %s", self.scope, method, path, why_not, next_call
-        )
+        warn("%s: %s %s was answered 401 and is not sent again (%s); %s", self.scope, method, path, why_not, next_call)
         return f"not sent again ({why_not}); {next_call}"
 
     def refused_again(self, token: AccessToken, method: str, path: str) -> str:
@@ -187,7 +197,7 @@ class Calls:
 
     def tell(self, method: str, path: str, status: int, note: str) -> None:
         """Log why an answer is handed over, for adapters whose responses have no place for a note."""
-        log.warning("%s: %s %s was answered %d; %s", self.scope, method, path, status, note)
+        warn("%s: %s %s was answered %d; %s", self.scope, method, path, status, note)
 
     def _require_own(self, authorization: bytes) -> None:
         # Not a dictionary of secrets: what is not this source's own is not even remembered.
@@ -198,15 +208,28 @@ class Calls:
             )
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Return `error`, what it was raised from, and so on."""
+def causes(error: BaseException | None, *, until: BaseException | None) -> Iterator[BaseException]:
+    """Return `error`, what it was raised from, and so on; `until` is what was being handled before the call."""
     for _ in range(_LONGEST_CHAIN):
-        if error is None:
+        if error is None or error is until:
             return
         yield error
         error = error.__cause__ or error.__context__
 
 
-def says_nothing(error: BaseException) -> bool:
-    """Whether what ended a call leaves no doubt in its token: nothing was sent, or the program gave up waiting."""
-    return isinstance(error, DaxkoAuthError) or not isinstance(error, Exception)
+def attribute(holder: object, name: str) -> Any:  # noqa: ANN401 - of somebody else's object
+    """Return that attribute, or None where there is none: httpx raises for what is not set, and others may."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001 - of a program's own class
+        return None
+
+
+def wrong_library(auth: object, called_with: Iterable[object]) -> TypeError:
+    """Return the error for an authentication that was called by another library than its own."""
+    packages = {kind.__module__.partition(".")[0] for given in called_with for kind in type(given).__mro__}
+    library = next((name for name in _AUTHENTICATIONS if name in packages), None)
+    right = _AUTHENTICATIONS[library] if library else ", ".join(_AUTHENTICATIONS.values())
+    return TypeError(
+        f"{type(auth).__name__} does not fit here; with {library or 'the library that you use'}, use {right}"
+    )

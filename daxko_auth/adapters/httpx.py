@@ -22,4 +22,4 @@ class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
     """
 
     _in_memory, _sendable, _asendable = httpx.ByteStream, httpx.SyncByteStream, httpx.AsyncByteStream
-    _answer, _no_answer = httpx.Response, httpx.RequestError
+    _answer, _too_many = httpx.Response, httpx.TooManyRedirects

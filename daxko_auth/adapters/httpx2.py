@@ -15,4 +15,4 @@ class Httpx2Auth(AuthFlow[httpx2.Request, httpx2.Response], httpx2.Auth):
     """
 
     _in_memory, _sendable, _asendable = httpx2.ByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream
-    _answer, _no_answer = httpx2.Response, httpx2.RequestError
+    _answer, _too_many = httpx2.Response, httpx2.TooManyRedirects

@@ -11,7 +11,7 @@ from attrs import frozen
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, rewind_body, select_proxy
 
-from daxko_auth.adapters.calls import HELD, NOT_CARRIED, UNAUTHORIZED, Calls
+from daxko_auth.adapters.calls import HELD, NOT_CARRIED, UNAUTHORIZED, UNREADABLE, Calls, wrong_library
 from daxko_auth.model.hidden_locals import hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
@@ -42,6 +42,9 @@ class RequestsAuth(AuthBase):
     A request to the sandbox is refused to the proxies of the environment. Those of `Session.proxies` and `proxies=`
     cannot be seen before it is sent: then the answer is refused, so that this is noticed at once.
 
+    An error of requests, such as a refused connection, shows the access token in its `request` and in the locals of
+    urllib3's frames, which no authentication of requests can prevent: have a crash reporter leave locals out.
+
     The extra `requests` installs what it needs: `pip install '.[requests]'` in a checkout.
     """
 
@@ -55,7 +58,8 @@ class RequestsAuth(AuthBase):
         """
         self._calls = Calls(source, scope, replay=replay)
 
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+    @hides_locals
+    def __call__(self, r: requests.PreparedRequest, *others: object) -> requests.PreparedRequest:
         """
         Attach a token.
 
@@ -68,8 +72,7 @@ class RequestsAuth(AuthBase):
             TypeError: it is another library that asks.
         """
         if not isinstance(r, requests.PreparedRequest):  # pyright: ignore[reportUnnecessaryIsInstance] - httpx calls what it is given
-            msg = f"RequestsAuth is for requests, and was called with a {type(r).__name__}; with httpx use DaxkoAuth"
-            raise TypeError(msg)
+            raise wrong_library(self, (r, *others))
         calls, url = self._calls, r.url or ""
         calls.check(r.method or "", _Url.of(url), [(_bytes(name), _bytes(value)) for name, value in r.headers.items()])
         if calls.is_plain:
@@ -88,6 +91,7 @@ class RequestsAuth(AuthBase):
         if select_proxy(url, proxies):
             self._calls.refuse_proxy()
 
+    @hides_locals
     def _answered(
         self,
         token: AccessToken,
@@ -106,8 +110,13 @@ class RequestsAuth(AuthBase):
         if not carried or response.status_code != UNAUTHORIZED:
             return response
         # Read before anybody waits, so that the connection is free for others meanwhile.
-        response.content  # noqa: B018 - reading it is what requests does then
-        response.close()
+        try:
+            response.content  # noqa: B018 - reading it is what requests does then
+        except BaseException:
+            calls.not_again(token, method, url.path, UNREADABLE)
+            raise
+        finally:
+            response.close()
         sendable = isinstance(sent.body, str | bytes | None) or _rewound(sent)  # pyright: ignore[reportUnnecessaryIsInstance] - or a file, or a generator
         if calls.why_not_again(token, method, url.path, response, sendable=sendable) is not None:
             return response

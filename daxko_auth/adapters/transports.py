@@ -15,6 +15,7 @@ import httpx
 from daxko_auth.adapters.auth_flow import NOTE
 from daxko_auth.adapters.calls import NOT_CARRIED, UNAUTHORIZED
 from daxko_auth.adapters.httpx import DaxkoAuth
+from daxko_auth.model.hidden_locals import empty_frames
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
@@ -78,7 +79,9 @@ class _Flow(DaxkoAuth):
         # To loopback, ours uses no proxy.
         pass
 
-    def _ended_by(self, error: BaseException | None, token: AccessToken) -> None:
+    def _ended_by(
+        self, error: BaseException | None, outer: BaseException | None, request: httpx.Request, token: AccessToken
+    ) -> None:
         # No hook comes between: a transport that raises has no answer.
         pass
 
@@ -95,8 +98,12 @@ class _Authenticating:
         return call if isinstance(call, _Call) and not call.is_over else None
 
 
-class AuthTransport(_Authenticating, httpx.BaseTransport):
-    """Authenticates requests of an `httpx.Client` and sends them through another transport, which it leaves open."""
+class AuthTransport(_Authenticating, httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """
+    Authenticates requests of an `httpx.Client` and sends them through another transport, which it leaves open.
+
+    It is an asynchronous transport only to refuse: the generated client makes either kind of httpx client of it.
+    """
 
     def __init__(self, source: TokenSource, scope: ScopeLike, transport: httpx.BaseTransport) -> None:
         super().__init__(source, scope)
@@ -117,6 +124,7 @@ class AuthTransport(_Authenticating, httpx.BaseTransport):
         copy = _copy(request)
         flow = self._auth.sync_auth_flow(copy)
         refused: httpx.Response | None = None
+        response: httpx.Response | None = None
         try:
             next(flow)
             _take_over(request, copy)
@@ -131,11 +139,28 @@ class AuthTransport(_Authenticating, httpx.BaseTransport):
                 if not again:
                     return response
                 refused = response
+        except BaseException as error:
+            # The locals of httpcore and h11 are the headers, as they are sent.
+            empty_frames(error)
+            if response is not None:
+                response.close()
+            raise
         finally:
             flow.close()
 
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        """
+        Refuse.
 
-class AsyncAuthTransport(_Authenticating, httpx.AsyncBaseTransport):
+        Raises:
+            TypeError: naming what to use.
+        """
+        raise TypeError(
+            "this is Daxko.api, for the functions of daxko_api.api that block; with asyncio, use AsyncDaxko.api"
+        )
+
+
+class AsyncAuthTransport(_Authenticating, httpx.AsyncBaseTransport, httpx.BaseTransport):
     """The same for asyncio and trio."""
 
     def __init__(self, source: TokenSource, scope: ScopeLike, transport: httpx.AsyncBaseTransport) -> None:
@@ -152,6 +177,7 @@ class AsyncAuthTransport(_Authenticating, httpx.AsyncBaseTransport):
         copy = _copy(request)
         flow = self._auth.async_auth_flow(copy)
         refused: httpx.Response | None = None
+        response: httpx.Response | None = None
         try:
             await anext(flow)
             _take_over(request, copy)
@@ -166,8 +192,23 @@ class AsyncAuthTransport(_Authenticating, httpx.AsyncBaseTransport):
                 if not again:
                     return response
                 refused = response
+        except BaseException as error:
+            # The locals of httpcore and h11 are the headers, as they are sent.
+            empty_frames(error)
+            if response is not None:
+                await response.aclose()
+            raise
         finally:
             await flow.aclose()
+
+    def handle_request(self, _: httpx.Request) -> httpx.Response:
+        """
+        Refuse.
+
+        Raises:
+            TypeError: naming what to use.
+        """
+        raise TypeError("this is AsyncDaxko.api, for the asyncio functions of daxko_api.api; without, use Daxko.api")
 
 
 def _copy(request: httpx.Request) -> httpx.Request:

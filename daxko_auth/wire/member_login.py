@@ -5,12 +5,13 @@ What went wrong is returned, not raised, as in the exchange. Nothing is repeated
 login locks people out.
 """
 
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-from attrs import frozen
+from attrs import define, field
 
 from daxko_auth.model.errors import (
     REFUSALS,
@@ -43,7 +44,7 @@ class Refusal(Enum):
 
     #: The answer says that the access token was the problem, not the member.
     ACCESS_TOKEN = auto()
-    #: The answer does not say whose fault it was.
+    #: The answer does not say whose fault it was, or could not be read.
     UNEXPLAINED = auto()
 
 
@@ -67,12 +68,27 @@ _KINDS: Final = {
 LoginOutcome = MemberToken | DaxkoAuthError | Refusal
 
 
-@frozen
+class _LoginBearer(BearerAuth):
+    """The bearer of a login, which hears the status as soon as the head of the answer is there."""
+
+    def __init__(self, token: AccessToken, origin: Origin, hear: Callable[[int], None]) -> None:
+        super().__init__(MEMBER_TOKEN_ENDPOINT.bearer, token.reveal, origin)
+        self._hear = hear
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Attach the bearer and send once."""
+        response = yield next(super().auth_flow(request))
+        self._hear(response.status_code)
+
+
+@define(eq=False)
 class MemberLogin:
     """Turns a member's name and password into a member token, with an access token as the bearer."""
 
     origin: Origin
     timeout: httpx.Timeout
+    #: Whether the last login was answered 401, which is known before the body is read.
+    is_unauthorized: bool = field(default=False, init=False)
 
     @hides_locals
     def request(
@@ -87,6 +103,8 @@ class MemberLogin:
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            if self.is_unauthorized:
+                return Refusal.UNEXPLAINED
             failure = describe_failure(error, _secrets(token, password))
         return self._failed(token, *failure)
 
@@ -109,12 +127,15 @@ class MemberLogin:
             answer = Answer.of(response, now=utc(sent_at))
             return self._judge(answer, token, password, sent_at)
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
+            if self.is_unauthorized:
+                return Refusal.UNEXPLAINED
             failure = describe_failure(error, _secrets(token, password))
         return self._failed(token, *failure)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
         from daxko_api.client import AuthenticatedClient  # noqa: PLC0415 - see Exchange
 
+        self.is_unauthorized = False
         return AuthenticatedClient(
             base_url=self.origin.base_url,
             headers={"Accept": ACCEPT},
@@ -122,10 +143,13 @@ class MemberLogin:
             follow_redirects=False,
             raise_on_unexpected_status=False,
             httpx_args={
-                "auth": BearerAuth(MEMBER_TOKEN_ENDPOINT.bearer, token.reveal, self.origin),
+                "auth": _LoginBearer(token, self.origin, self._hear),
                 "transport": transport,
             },
         )
+
+    def _hear(self, status_code: int) -> None:
+        self.is_unauthorized = status_code == _UNAUTHORIZED
 
     @property
     def _where(self) -> str:
