@@ -119,12 +119,18 @@ def test_an_entry_that_does_not_open_is_a_miss_with_one_warning_and_heals(
 
 
 @pytest.mark.parametrize(
-    "command", [("SET", TURN, "somebody else's"), ("LPUSH", TURN, "x"), ("SETRANGE", TURN, 1 << 20, "x")], ids=repr
+    "command",
+    [
+        *[("SET", TURN, "somebody else's"), ("LPUSH", TURN, "x"), ("SETRANGE", TURN, 1 << 20, "x")],
+        # A dump that was restored, a migration, or a PERSIST by hand.
+        *[("SET", TURN, "5" * 32), ("SET", TURN, "5" * 32, "EX", 86_400)],
+    ],
+    ids=repr,
 )
 def test_what_is_no_turn_is_replaced_by_one(
     store: RedisStore, shared_redis: RedisServer, command: tuple[str | bytes | int, ...]
 ) -> None:
-    """It has no end, and everybody would wait for it whenever that token is renewed."""
+    """It has no end, or none soon, and everybody would wait for it whenever that token is renewed."""
     shared_redis.tell(*command)
     with store.turn(KEY, timeout=PATIENCE):
         assert shared_redis.tell("PTTL", TURN) > 0
