@@ -130,7 +130,9 @@ def test_a_socket_and_a_number_of_a_database() -> None:
 
 def test_a_user_who_may_do_no_more_than_is_needed(own_redis: RedisServer) -> None:
     """The one who may read everybody's keys is not needed, and a wrong password is told apart and not told."""
-    own_redis.tell("ACL", "SETUSER", "daxko", "on", f">{CANARY}/@", "~daxko_auth:*", "+get", "+set", "+del", "+pttl", "+eval")
+    own_redis.tell(
+        "ACL", "SETUSER", "daxko", "on", f">{CANARY}/@", "~daxko_auth:*", "+get", "+set", "+del", "+pttl", "+eval"
+    )
     own_redis.tell("ACL", "SETUSER", "default", "off")
     where = f"127.0.0.1:{own_redis.port}"
     assert works(RedisStore(f"redis://daxko:{CANARY}%2F%40@{where}"))
