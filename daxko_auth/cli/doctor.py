@@ -223,7 +223,7 @@ def _store(key: TokenKey, token: AccessToken) -> Finding:
         store = FileStore()
         store.write(key, token)
         kept = store.read(key)
-    except (TokenStoreError, OSError) as error:
+    except TokenStoreError as error:
         advice = "Commands and programs with a FileStore ask Daxko for a token each until that is mended"
         return Finding("store", "warning", str(error).rstrip("."), advice)
     if kept is None:

@@ -17,9 +17,11 @@ from daxko_auth.cli.opening import BaseUrl, ScopeOption, open_source
 from daxko_auth.cli.printing import fail, is_watched, pass_on, say, show_json, tell_lines
 from daxko_auth.client import DEFAULT_TIMEOUT
 from daxko_auth.model import events
-from daxko_auth.model.secret import fingerprint
+from daxko_auth.model.masking import SHORTEST, KnownSecrets
+from daxko_auth.model.origin import Origin
+from daxko_auth.model.secret import Secret, fingerprint
 from daxko_auth.model.vendor import ACCEPT
-from daxko_auth.wire.http import new_transport
+from daxko_auth.wire.http import new_transport, proxy_for
 
 # Everything else may be a secret, or hold one.
 _SHOWN_HEADERS: Final = frozenset(
@@ -58,11 +60,11 @@ def request(  # noqa: PLR0913 - an option each
     content, content_type = _body(data, form)
     headers = {"Content-Type": content_type} if content_type else {}
     headers |= dict(_header(line) for line in header or ())
-    told = _told if verbose else None
-    hooks: dict[str, list[Any]] = {"request": [_sent], "response": [_answered]} if verbose else {}
+    teller = _Teller(is_verbose=verbose)
+    hooks: dict[str, list[Any]] = {"request": [teller.sent], "response": [teller.answered]}
     # Not a Daxko, whose hooks see neither the token nor a 401 that is answered with a replay.
     with (
-        open_source(base_url, told) as source,
+        open_source(base_url, teller.happened if verbose else None) as source,
         httpx.Client(
             auth=DaxkoAuth(source, scope),
             base_url=source.origin.base_url,
@@ -73,17 +75,87 @@ def request(  # noqa: PLR0913 - an option each
             event_hooks=hooks,
         ) as http,
     ):
+        teller.hide(*source.credentials.secrets, *_secrets_of_proxy(source.origin))
         try:
             response = http.request(method.upper(), path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            reason = f"{type(error).__name__}, {error}" if str(error) else type(error).__name__
+            reason = f"{type(error).__name__}, {teller.masked(str(error))}" if str(error) else type(error).__name__
             fail(f"no answer from {source.origin.base_url} to this {method.upper()}: {reason}. Try daxko-auth doctor")
-    _print(response)
+    _print(response, teller)
     if not response.is_success:
-        say(f"daxko-auth: answered {response.status_code} {response.reason_phrase}".rstrip())
+        teller.say(f"daxko-auth: answered {response.status_code} {response.reason_phrase}".rstrip())
         if NOTE in response.extensions:
-            say(f"daxko-auth: {response.extensions[NOTE]}")
+            teller.say(f"daxko-auth: {response.extensions[NOTE]}")
         raise typer.Exit(response.status_code // 100)
+
+
+class _Teller:
+    """Says what goes over the wire, on standard error, and masks what is secret of it, whoever repeats it."""
+
+    def __init__(self, *, is_verbose: bool) -> None:
+        self._known = KnownSecrets()
+        self._is_verbose = is_verbose
+
+    def hide(self, *secrets: Secret) -> None:
+        """Mask these, too, from now on."""
+        for secret in secrets:
+            self._known.add(secret)
+
+    def masked(self, text: str) -> str:
+        """Return `text` without what is secret."""
+        return self._known.mask(text)
+
+    def say(self, line: str) -> None:
+        """Say a line without what is secret."""
+        say(self.masked(line))
+
+    def happened(self, event: events.Event) -> None:
+        """Say what a source tells."""
+        match event:
+            case events.TokenRequested():
+                outcome = "no token" if event.error else "a token"
+                self.say(f"* token request {event.attempt} for {event.scope}: {outcome} after {event.seconds:.2f} s")
+            case events.TokenRejected():
+                self.say(f"* access token {event.fingerprint} was refused")
+            case events.CallReplayed():
+                self.say(f"* sent again, with access token {event.fingerprint}")
+            case _:
+                pass
+
+    def sent(self, request: httpx.Request) -> None:
+        """Note the secrets of a request, and say what it is."""
+        for name, value in request.headers.multi_items():
+            secret = _bearer(value) if name == "authorization" else value
+            # A shorter one stands in many texts by chance.
+            if name not in _SHOWN_HEADERS and len(secret) >= SHORTEST:
+                self.hide(Secret(secret))
+        if self._is_verbose:
+            query = "?..." if request.url.query else ""
+            self.say(f"> {request.method} {request.url.path}{query}")
+            self._say_headers(">", request.headers)
+
+    def answered(self, response: httpx.Response) -> None:
+        """Say what an answer begins with."""
+        if self._is_verbose:
+            self.say(f"< {response.status_code} {response.reason_phrase}".rstrip())
+            self._say_headers("<", response.headers)
+
+    def _say_headers(self, sign: str, headers: httpx.Headers) -> None:
+        for name, value in headers.multi_items():
+            if name == "authorization":
+                self.say(f"{sign} {name}: Bearer <access token {fingerprint(_bearer(value).encode())}>")
+            else:
+                self.say(f"{sign} {name}: {value if name in _SHOWN_HEADERS else '<withheld>'}")
+
+
+def _bearer(value: str) -> str:
+    return value.removeprefix("Bearer ")
+
+
+def _secrets_of_proxy(origin: Origin) -> list[Secret]:
+    # A proxy may repeat what it was sent, as it refuses it.
+    proxy = proxy_for(origin)
+    return [Secret(httpx.URL(proxy.url.reveal()).password)] if proxy else []
 
 
 def _body(data: str | None, form: list[str] | None) -> tuple[bytes | None, str]:
@@ -129,7 +201,7 @@ def _header(line: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def _print(response: httpx.Response) -> None:
+def _print(response: httpx.Response, teller: _Teller) -> None:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not is_watched():
         pass_on(response.content)
@@ -138,7 +210,7 @@ def _print(response: httpx.Response) -> None:
     elif kind.startswith("text/") or kind.endswith(("json", "xml")):
         tell_lines(_text(response))
     else:
-        say(f"{len(response.content):,} bytes of {kind or 'no said type'}; send them to a file with > FILE")
+        teller.say(f"{len(response.content):,} bytes of {kind or 'no said type'}; send them to a file with > FILE")
 
 
 def _text(response: httpx.Response) -> str:
@@ -147,36 +219,3 @@ def _text(response: httpx.Response) -> str:
     except (LookupError, ValueError):
         # What the server calls a charset is none, or not one that takes any bytes.
         return response.content.decode("utf-8", "replace")
-
-
-def _told(event: events.Event) -> None:
-    match event:
-        case events.TokenRequested():
-            outcome = "no token" if event.error else "a token"
-            say(f"* token request {event.attempt} for {event.scope}: {outcome} after {event.seconds:.2f} s")
-        case events.TokenRejected():
-            say(f"* access token {event.fingerprint} was refused")
-        case events.CallReplayed():
-            say(f"* sent again, with access token {event.fingerprint}")
-        case _:
-            pass
-
-
-def _sent(sent: httpx.Request) -> None:
-    query = "?..." if sent.url.query else ""
-    say(f"> {sent.method} {sent.url.path}{query}")
-    _say_headers(">", sent.headers)
-
-
-def _answered(response: httpx.Response) -> None:
-    say(f"< {response.status_code} {response.reason_phrase}".rstrip())
-    _say_headers("<", response.headers)
-
-
-def _say_headers(sign: str, headers: httpx.Headers) -> None:
-    for name, value in headers.multi_items():
-        if name == "authorization":
-            token = value.removeprefix("Bearer ")
-            say(f"{sign} {name}: Bearer <access token {fingerprint(token.encode())}>")
-        else:
-            say(f"{sign} {name}: {value if name in _SHOWN_HEADERS else '<withheld>'}")

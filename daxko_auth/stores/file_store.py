@@ -10,30 +10,36 @@ they do not count: there a lock in memory comes first.
 """
 
 import errno
+import functools
 import os
 import re
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Generator
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from platformdirs import user_cache_path
 
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.log import WarningThrottle, log
+from daxko_auth.model.log import WarningThrottle, warn
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.stores.private_folder import OpenFolder, PrivateFolder
 from daxko_auth.stores.sealing import LARGEST_ENTRY, entry_name, sealed, unsealed
 
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
 if sys.platform != "win32":  # pragma: no branch - there a FileStore refuses to be made
     import fcntl
+
+_Use = Callable[Concatenate["FileStore", _Parameters], _Result]
 
 #: Seconds between two tries to get a lock that somebody else has.
 _PAUSE: Final = 0.02
@@ -67,6 +73,37 @@ class _ThreadLocks:
 _THREAD_LOCKS: Final = _ThreadLocks()
 
 
+def _explains(use: _Use[_Parameters, _Result]) -> _Use[_Parameters, _Result]:
+    """Decorate what uses the folder: an error of the system is told with what to do."""
+
+    @functools.wraps(use)
+    def explained(store: "FileStore", /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        try:
+            return use(store, *args, **kwargs)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        path = store._folder.path  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
+        raise TokenStoreError(
+            f"token store: {path} cannot be used ({reason}). Let this user read and write that folder, see that the "
+            "disk is not full, or pass FileStore the path of another folder"
+        )
+
+    return explained
+
+
+def _tells(use: _Use[_Parameters, _Result]) -> _Use[_Parameters, _Result]:
+    """Decorate what takes locks and gives them back: only then is warned of what was noted meanwhile."""
+
+    @functools.wraps(use)
+    def telling(store: "FileStore", /, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        try:
+            return use(store, *args, **kwargs)
+        finally:
+            store._tell_noted()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
+
+    return telling
+
+
 class FileStore:
     """
     Shares tokens between the processes of one user on one machine, through files in `folder`.
@@ -90,17 +127,33 @@ class FileStore:
             folder = _cache_of_this_user()
         self._folder = PrivateFolder(os.fspath(folder))
         self._troubles: defaultdict[str, WarningThrottle] = defaultdict(WarningThrottle)
+        # What there is to warn of once no lock is held.
+        self._untold: deque[tuple[str, str]] = deque()
 
     @hides_locals
+    @_tells
+    @_explains
     def read(self, key: TokenKey) -> AccessToken | None:
-        """Return the token kept for `key`, usable or not."""
+        """
+        Return the token kept for `key`, usable or not.
+
+        Raises:
+            TokenStoreError: the folder cannot be used.
+        """
         with suppress(FileNotFoundError), self._folder.opened() as folder:
             return self._kept(folder, key)
         return None
 
     @hides_locals
+    @_tells
+    @_explains
     def write(self, key: TokenKey, token: AccessToken) -> None:
-        """Keep `token`, unless one that ends later is kept already."""
+        """
+        Keep `token`, unless one that ends later is kept already.
+
+        Raises:
+            TokenStoreError: the folder cannot be used.
+        """
         entry = _entry(key)
         with self._where_writable(self._folder.path), self._folder.opened(make=True) as folder:
             with folder.written(entry, sealed(key, token)) as new, ExitStack() as held:
@@ -116,8 +169,15 @@ class FileStore:
             folder.sync()
 
     @hides_locals
+    @_tells
+    @_explains
     def drop(self, key: TokenKey, token: AccessToken) -> None:
-        """Forget exactly this token, not its successor."""
+        """
+        Forget exactly this token, not its successor.
+
+        Raises:
+            TokenStoreError: the folder cannot be used.
+        """
         entry = _entry(key)
         with self._where_writable(self._folder.path), suppress(FileNotFoundError), self._folder.opened() as folder:
             with ExitStack() as held:
@@ -129,15 +189,32 @@ class FileStore:
 
     @contextmanager
     def turn(self, key: TokenKey, timeout: float) -> Generator[None, None, None]:
-        """Wait up to `timeout` seconds until nobody else renews this token, then go on in any case."""
-        with ExitStack() as held:
-            with self._folder.opened(make=True) as folder, suppress(TokenStoreError):
-                lock = self._lock(held, folder, f"{entry_name(key)}.lock", timeout)
-                if lock is not None:
-                    # It is no litter. Whoever is about to take it while it is swept away may not be alone in its
-                    # turn, once a month, and that costs a token request.
-                    os.utime(lock)
-            yield
+        """
+        Wait up to `timeout` seconds until nobody else renews this token, then go on in any case.
+
+        Raises:
+            TokenStoreError: the folder cannot be used.
+        """
+        noted: list[tuple[str, str]] = []
+        try:
+            with ExitStack() as held:
+                try:
+                    self._take_turn(held, key, timeout)
+                finally:
+                    # Aside, so that what is done within the turn does not tell it.
+                    noted = self._noted()
+                yield
+        finally:
+            self._tell(noted)
+
+    @_explains
+    def _take_turn(self, held: ExitStack, key: TokenKey, timeout: float) -> None:
+        with self._folder.opened(make=True) as folder, suppress(TokenStoreError):
+            lock = self._lock(held, folder, f"{entry_name(key)}.lock", timeout)
+            if lock is not None:
+                # It is no litter. Whoever is about to take it while it is swept away may not be alone in its turn,
+                # once a month, and that costs a token request.
+                os.utime(lock)
 
     def _kept(self, folder: OpenFolder, key: TokenKey) -> AccessToken | None:
         entry = _entry(key)
@@ -149,7 +226,7 @@ class FileStore:
         except OSError as error:
             token, why = None, f"cannot be read ({error.strerror})"
         if token is None:
-            self._warn(
+            self._note(
                 "entry", f"{self._folder.path / entry} {why}. It counts as missing until the next token replaces it"
             )
         return token
@@ -177,7 +254,7 @@ class FileStore:
                 else:
                     return lock
             except OSError as error:
-                self._warn(
+                self._note(
                     "lock",
                     f"no lock can be had in {self._folder.path} ({error.strerror}). Processes may ask for a token each",
                 )
@@ -198,7 +275,7 @@ class FileStore:
             with suppress(OSError):
                 if not folder.is_ours(name):
                     folder.put_aside(name)
-                    self._warn("lock", f"{self._folder.path / name} was no file of this user, and was put aside")
+                    self._note("lock", f"{self._folder.path / name} was no file of this user, and was put aside")
         return opened()
 
     @contextmanager
@@ -208,11 +285,26 @@ class FileStore:
         except OSError as error:
             if error.errno not in _NOT_WRITABLE:
                 raise
-            self._warn("write", f"{path} cannot be written to ({error.strerror}): nothing is kept there")
+            self._note("write", f"{path} cannot be written to ({error.strerror}): nothing is kept there")
 
-    def _warn(self, trouble: str, what: str) -> None:
-        # By trouble, so that one does not hide another.
-        log.log(self._troubles[trouble].level(time.monotonic()), "token store: %s", what)
+    def _note(self, trouble: str, what: str) -> None:
+        # A handler of the log may take long, or ask for a token; nobody is to wait for a lock meanwhile.
+        self._untold.append((trouble, what))
+
+    def _noted(self) -> list[tuple[str, str]]:
+        noted: list[tuple[str, str]] = []
+        with suppress(IndexError):  # also where another thread takes the last
+            while True:
+                noted.append(self._untold.popleft())
+        return noted
+
+    def _tell_noted(self) -> None:
+        self._tell(self._noted())
+
+    def _tell(self, noted: list[tuple[str, str]]) -> None:
+        for trouble, what in noted:
+            # By trouble, so that one does not hide another.
+            warn("token store: %s", what, level=self._troubles[trouble].level(time.monotonic()))
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return type(self), (str(self._folder.path),)

@@ -66,6 +66,8 @@ class PrivateFolder:
             for folder in reversed(list(missing)):
                 with suppress(FileExistsError):
                     folder.mkdir(0o700)
+                    # The process's umask may have taken rights from this user, too.
+                    folder.chmod(0o700)
         with _opened(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as number:
             found = os.fstat(number)
             _require_fit(str(self.path), _why_not_private(found))

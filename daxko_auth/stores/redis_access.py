@@ -8,7 +8,9 @@ wrong with them is returned, not raised: the frames of redis-py's own errors hol
 import codecs
 import inspect
 import re
+import ssl
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -48,6 +50,10 @@ _UNFIT: Final = (
 _UNSAFE: Final = (
     "the URL sets {name} to something other than {safe}, and RedisStore always checks the server's certificate and "
     "name. Set {name}={safe}; for an authority of your own, set ssl_ca_certs=/path, too"
+)
+_UNUSABLE: Final = (
+    "the URL sets {name} to something that cannot be used ({reason}), so that no connection could be made. Correct "
+    "{name}, or leave it out"
 )
 _ASYNC: Final = (
     "this client is async, and tokens are renewed on threads. Pass RedisStore a URL, or a client of redis.Redis or "
@@ -91,7 +97,7 @@ class RedisAccess:
             return _why_unfit(given) or cls(f"the program's {type(given).__name__}", Secret(""), given)
         url = Secret(_as_redis_py_has_it(given.strip()))
         name = _name_of(url)
-        return _why_unsafe(url) or (cls(name, url) if name else _UNFIT)
+        return _why_unsafe(url) or (_why_no_tls(url) or cls(name, url) if name else _UNFIT)
 
     def open(self) -> RedisClient:
         """Return a client to give back. Nothing is connected before it is used."""
@@ -138,6 +144,48 @@ def _why_unsafe(url: Secret) -> str | None:
         safe = _SAFE.get(name)
         if safe and value.lower() not in safe:
             return _UNSAFE.format(name=name, safe=safe[0])
+    return None
+
+
+def _why_no_tls(url: Secret) -> str | None:
+    """Return which option of TLS redis-py would stumble over with each connection, long after the store was made."""
+    options = _REDIS.connection.parse_url(url.reveal())
+    if options.get("connection_class") is not _REDIS.SSLConnection:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def take_key(_: object) -> None:
+        # Without a password OpenSSL would ask for one, at the terminal.
+        password = options.get("ssl_password", "")
+        context.load_cert_chain(options.get("ssl_certfile"), options.get("ssl_keyfile"), password)
+
+    def take_folder(folder: str) -> None:
+        next(Path(folder).iterdir(), None)
+
+    def take_data(data: str) -> None:
+        context.load_verify_locations(cadata=data)
+
+    takes: dict[str, Any] = {
+        "ssl_ca_certs": context.load_verify_locations,
+        "ssl_ca_path": take_folder,
+        "ssl_ca_data": take_data,
+        "ssl_certfile": take_key,
+        "ssl_keyfile": take_key,
+        "ssl_ciphers": context.set_ciphers,
+    }
+    for name, take in takes.items():
+        try:
+            if name in options:
+                take(options[name])
+            continue
+        except (ssl.SSLError, ValueError, TypeError):
+            # What OpenSSL says names a line of its own.
+            reason: str | None = "it is nothing of that kind"
+        except OSError as error:
+            reason = error.strerror
+        # Of two files it is not told which is missing.
+        both = f"{name} or ssl_keyfile" if name == "ssl_certfile" and "ssl_keyfile" in options else name
+        return _UNUSABLE.format(name=both, reason=reason)
     return None
 
 

@@ -71,7 +71,7 @@ class RedisConnection:
             raise TokenStoreError(
                 f"token store: {self._access.name} cannot be used ({outcome.kind}). Check that Redis runs there, can "
                 "be reached and is no replica, that user and password are right, and that this user may run GET, SET, "
-                "DEL and EVAL on keys daxko_auth:*"
+                "DEL, PTTL and EVAL on keys daxko_auth:*"
             )
         return outcome
 

@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TypeVar
 
 from daxko_auth.model.errors import TokenStoreError
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.log import WarningThrottle, log
+from daxko_auth.model.log import WarningThrottle, warn
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.stores.redis_access import RedisAccess, RedisClient
@@ -59,12 +59,17 @@ return kept_in(KEYS[1])
 """
 # KEYS: entry, turn. ARGV: who asks, the life of a turn in ms and, but for the first time, the mark of the entry then.
 # An entry's last 16 bytes are its authentication tag: no two are the same. None at all is no sign of a renewal.
+# A turn without an end, or with one that no turn has, is a copy that a dump or a migration has left: it is no turn. A
+# user who may not ask for the end, which older versions did not, takes any for a turn.
 _ASK_FOR_TURN: Final = f"""{_KEPT}
 local mark = string.sub(kept_in(KEYS[1]), -16)
 if ARGV[3] and mark ~= '' and mark ~= ARGV[3] then return {{'renewed', mark}} end
 local owner = kept_in(KEYS[2])
 if owner == ARGV[1] then return {{'yours', mark}} end
-if #owner == {2 * _OWNER} then return {{'wait', mark}} end
+if #owner == {2 * _OWNER} then
+    local left = redis.pcall('PTTL', KEYS[2])
+    if type(left) == 'table' or (left >= 0 and left <= {round(_LONGEST_TURN * 1_000)}) then return {{'wait', mark}} end
+end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return {{'yours', mark}}
 """
@@ -110,7 +115,10 @@ class RedisStore:
     def read(self, key: TokenKey) -> AccessToken | None:
         """Return the token kept for `key`, usable or not."""
         entry = self._once(lambda send: _kept(send, _names(key)[0]))
-        return self._opened(key, entry)
+        token = unsealed(key, entry)
+        if entry and token is None:
+            self._warn(key)
+        return token
 
     @hides_locals
     def write(self, key: TokenKey, token: AccessToken) -> None:
@@ -120,12 +128,12 @@ class RedisStore:
         def is_older(kept: AccessToken | None) -> bool:
             return kept is None or kept.expires_at <= token.expires_at
 
-        self._once(lambda send: self._replace(send, key, is_older, entry, life))
+        self._replace(key, is_older, entry, life)
 
     @hides_locals
     def drop(self, key: TokenKey, token: AccessToken) -> None:
         """Forget exactly this token, not its successor."""
-        self._once(lambda send: self._replace(send, key, lambda kept: kept == token, b"", 0))
+        self._replace(key, lambda kept: kept == token, b"", 0)
 
     @contextmanager
     def turn(self, key: TokenKey, timeout: float) -> Generator[None, None, None]:
@@ -173,25 +181,32 @@ class RedisStore:
                 time.sleep(wait)
                 pause = min(pause * _GROWTH, max(timeout * _LONGEST_PAUSE, _FIRST_PAUSE), 1.0)
 
-    def _replace(
-        self, send: Send, key: TokenKey, judge: Callable[[AccessToken | None], bool], entry: bytes, life: int
-    ) -> None:
+    def _replace(self, key: TokenKey, judge: Callable[[AccessToken | None], bool], entry: bytes, life: int) -> None:
         name, _ = _names(key)
-        kept: bytes | None = _kept(send, name)
-        # Whenever it is another by then, somebody has replaced it, and that is judged anew.
-        while kept is not None and judge(self._opened(key, kept)):
-            kept = _bytes_or_none(send("EVAL", _REPLACE, 1, name, kept, entry, life))
 
-    def _opened(self, key: TokenKey, entry: bytes) -> AccessToken | None:
-        token = unsealed(key, entry) if entry else None
-        if entry and token is None:
-            log.log(
-                self._corrupt.level(time.monotonic()),
-                "token store: the entry for %s at %s cannot be read; it is passed over and replaced",
-                key.scope,
-                self._access.name,
-            )
-        return token
+        def step(send: Send) -> bool:
+            unreadable = False
+            kept: bytes | None = _kept(send, name)
+            # Whenever it is another by then, somebody has replaced it, and that is judged anew.
+            while kept is not None:
+                token = unsealed(key, kept)
+                unreadable |= bool(kept) and token is None
+                if not judge(token):
+                    break
+                kept = _bytes_or_none(send("EVAL", _REPLACE, 1, name, kept, entry, life))
+            return unreadable
+
+        if self._once(step):
+            self._warn(key)
+
+    def _warn(self, key: TokenKey) -> None:
+        # Never within a step: what a log handler takes would be taken from its time.
+        warn(
+            "token store: the entry for %s at %s cannot be read; it is passed over and replaced",
+            key.scope,
+            self._access.name,
+            level=self._corrupt.level(time.monotonic()),
+        )
 
     def _once(self, step: Callable[[Send], _Result]) -> _Result:
         with RedisConnection(self._access) as connection:

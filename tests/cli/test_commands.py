@@ -1,5 +1,6 @@
 """The commands that speak to Daxko, as a user meets them: with pipes, terminals and mistakes."""
 
+import base64
 import errno
 import io
 import json
@@ -7,16 +8,21 @@ import os
 import pty
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from raw_server import RawServer, answer
 from support import eventually
 from typer.testing import CliRunner
 
+from daxko_auth import AccessToken, ApiCredentials, ClientScope, Secret, TokenSource
 from daxko_auth.cli import command_line, printing, request, token
 from daxko_auth.cli.command_line import app
 from daxko_auth.sandbox import Sandbox
@@ -226,6 +232,73 @@ def test_the_wire_is_shown_without_a_secret(run: Run, sandbox: Sandbox) -> None:
     assert "> x-key: <withheld>" in said
     assert "hidden\n" not in said
     assert "eyJ" not in said
+
+
+TOKEN, KEY = "the-access-token-itself", "a-key-of-the-program"
+REPEATED: dict[str, Callable[[bytes], bytes]] = {
+    "in the reason phrase": lambda secret: b"HTTP/1.1 403 no " + secret + b"\r\nContent-Length: 0\r\n\r\n",
+    "in a header": lambda secret: b'HTTP/1.1 403 no\r\nETag: "' + secret + b'"\r\nContent-Length: 0\r\n\r\n',
+    "in the name of a header": lambda secret: b"HTTP/1.1 403 no\r\n" + secret + b": 1\r\nContent-Length: 0\r\n\r\n",
+    "in a line that is no header": lambda secret: b"HTTP/1.1 403 no\r\nno header " + secret + b"\r\n\r\n",
+    "in a line that is no status": lambda secret: b"HTTP/1.1 no " + secret + b"\r\n\r\n",
+    "in its kind": lambda secret: answer(b"\0", "403 no", content_type=f"image/{secret.decode()}"),
+    "in Base64": lambda secret: answer(b"", f"403 {base64.b64encode(secret).decode()}"),
+}
+
+
+# In that of httpcore, which logs what a server says.
+@pytest.mark.shows_secrets("log")
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("verbose", [["-v"], []], ids=["verbose", "not verbose"])
+@pytest.mark.parametrize("secret", [TOKEN, KEY, "another-refresh.token"])
+@pytest.mark.parametrize("way", REPEATED)
+def test_what_a_server_repeats_of_the_secrets_it_was_sent_is_masked(
+    run: Run, monkeypatch: pytest.MonkeyPatch, way: str, secret: str, verbose: list[str]
+) -> None:
+    """Servers and proxies that refuse a request like to say what they refuse, and httpx quotes them."""
+
+    def behave(connection: socket.socket, _: threading.Event) -> None:
+        is_for_token = b"oauth2/token" in server.requests[-1]
+        granted = answer(json.dumps({"access_token": TOKEN, "expires_in": "3600"}).encode())
+        connection.sendall(granted if is_for_token else REPEATED[way](secret.encode()))
+
+    monkeypatch.setenv("DAXKO_REFRESH_TOKEN", "another-refresh.token")
+    with RawServer(behave) as server:
+        monkeypatch.setenv("DAXKO_BASE_URL", server.base_url)
+        shown = run("request", "GET", "/v3/x", "--scope", "9999", "-H", f"X-Key: {KEY}", *verbose)
+
+    assert shown.exit_code in {1, 4}
+    assert secret not in shown.output
+    assert base64.b64encode(secret.encode()).decode() not in shown.output
+    if verbose or shown.exit_code == 1 or way in {"in the reason phrase", "in its kind", "in Base64"}:
+        assert "***" in shown.stderr
+
+
+def test_a_header_that_cannot_be_sent_is_not_repeated(run: Run) -> None:
+    """It was to be withheld."""
+    shown = run("request", "GET", "/v3/x", "--scope", "9999", "-H", f"X-Key: {KEY}\n1")
+
+    assert shown.exit_code == 1
+    assert "LocalProtocolError" in shown.stderr
+    assert KEY not in shown.output
+
+
+def test_a_proxy_that_repeats_its_password_is_masked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets it with each connection."""
+
+    def refuse(connection: socket.socket, _: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 407 not with s3cret-of-the-proxy\r\nContent-Length: 0\r\n\r\n")
+
+    account = TokenSource(ApiCredentials.from_env(), "https://daxko.example")
+    monkeypatch.setattr(request, "open_source", lambda *_: account)
+    token = AccessToken(ClientScope(9999), Secret(TOKEN), datetime.now(UTC) + timedelta(hours=1), 3_600)
+    monkeypatch.setattr(TokenSource, "token", lambda *_: token)
+    with RawServer(refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret-of-the-proxy@127.0.0.1:{proxy.port}")
+        shown = run("request", "GET", "/v3/x", "--scope", "9999")
+
+    assert shown.exit_code == 1
+    assert "ProxyError, 407 not with ***" in shown.stderr
 
 
 def test_no_answer_is_one_paragraph(run: Run, sandbox: Sandbox) -> None:

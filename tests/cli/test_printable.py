@@ -23,6 +23,7 @@ from daxko_auth.sandbox import Sandbox
 # A title, a colour, a control of one byte, text that runs backwards, what nobody sees, half a character.
 EVIL = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202e\u200b\u2028\x7f"
 SHOWN = r"\x1b]0;owned\x07\x1b[31m\x9b2J\u202e\u200b\u2028\x7f"
+TELLER = request._Teller(is_verbose=True)
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e\ud800-\udfff]")
 
 
@@ -44,7 +45,7 @@ def test_a_text_on_a_terminal_keeps_its_lines_and_acts_on_nothing(
 ) -> None:
     """Whoever writes into a field of Daxko's writes to its operators' terminals; a charset may be none."""
     body = "one\r\n\ttwo\x1b[2J\rthree \x07".encode("utf-16" if charset == "utf-16" else "ascii")
-    request._print(answer(body, f"text/plain; charset={charset}"))
+    request._print(answer(body, f"text/plain; charset={charset}"), TELLER)
 
     assert capsys.readouterr().out == "one\n\ttwo\\x1b[2J\\rthree \\x07\n"
 
@@ -53,7 +54,7 @@ def test_a_text_on_a_terminal_keeps_its_lines_and_acts_on_nothing(
 def test_json_on_a_terminal_is_still_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
     """JSON has its own way to write such a character."""
     body = {EVIL: [EVIL, "\ud83d", "\U0001f511 \u00e4\u00a0"]}
-    request._print(answer(json.dumps(body).encode(), "application/json"))
+    request._print(answer(json.dumps(body).encode(), "application/json"), TELLER)
 
     shown = capsys.readouterr().out
     assert not ACTS.search(shown)
@@ -64,7 +65,7 @@ def test_json_on_a_terminal_is_still_the_same_json(capsys: pytest.CaptureFixture
 @pytest.mark.usefixtures("watched")
 def test_json_that_nests_too_deeply_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     """It is no reason for a traceback."""
-    request._print(answer(b"[" * 100_000, "application/json"))
+    request._print(answer(b"[" * 100_000, "application/json"), TELLER)
 
     assert capsys.readouterr().out == "[" * 100_000 + "\n"
 
@@ -73,7 +74,7 @@ def test_into_a_pipe_a_body_goes_as_it_came(monkeypatch: pytest.MonkeyPatch) -> 
     """What comes next reads bytes."""
     pipe = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe))
-    request._print(answer(EVIL.encode() + b"\xff\r\n", "text/plain"))
+    request._print(answer(EVIL.encode() + b"\xff\r\n", "text/plain"), TELLER)
 
     assert pipe.getvalue() == EVIL.encode() + b"\xff\r\n"
 
@@ -91,8 +92,8 @@ def test_a_reason_headers_and_a_media_type_are_printable(capsys: pytest.CaptureF
         content=b"1",
         extensions={"reason_phrase": b"Bad\x1b]0;owned\x07"},
     )
-    request._answered(response)
-    request._print(response)
+    TELLER.answered(response)
+    request._print(response, TELLER)
 
     shown = capsys.readouterr().err
     assert r"400 Bad\x1b]0;owned\x07" in shown

@@ -2,8 +2,9 @@
 
 import errno
 import fcntl
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,102 @@ def test_a_write_that_fails_leaves_the_token_that_was_there(
     store.write(KEY, token("a"))
     with monkeypatch.context() as broken:
         failing(broken, name, code, lambda *_: True)
-        with pytest.raises(OSError, match=os.strerror(code)):
+        with pytest.raises(TokenStoreError, match=rf"{folder} cannot be used \({os.strerror(code)}\)\. Let this"):
             store.write(KEY, token("b", minutes=1))
     assert store.read(KEY) == token("a")
     assert list(folder.glob("*.tmp")) == []
     store.write(KEY, token("b", minutes=1))
     assert store.read(KEY) == token("b")
+
+
+USES: dict[str, Callable[[FileStore], object]] = {
+    "read": lambda store: store.read(KEY),
+    "write": lambda store: store.write(KEY, token("a")),
+    "drop": lambda store: store.drop(KEY, token("a")),
+    "turn": lambda store: store.turn(KEY, timeout=0).__enter__(),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOTDIR, errno.EMFILE])
+def test_a_folder_that_cannot_be_used_is_an_error_of_the_library_with_what_to_do(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[FileStore], object], code: int
+) -> None:
+    """Whoever asks a store explicitly catches TokenStoreError, and has no use for the frames of an OSError."""
+    store.write(KEY, token("a"))
+    failing(monkeypatch, "open", code, lambda path, *_: path == folder)
+    with pytest.raises(TokenStoreError, match=os.strerror(code)) as caught:
+        use(store)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+def test_a_parent_that_has_become_a_file_is_such_an_error(tmp_path: Path) -> None:
+    """Every use goes by it, before the folder itself is looked for."""
+    store = FileStore(tmp_path / "parent" / "tokens")
+    (tmp_path / "parent").touch()
+    for use in USES.values():
+        with pytest.raises(TokenStoreError, match="Not a directory"):
+            use(store)
+
+
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0o022, 0])
+def test_an_odd_umask_makes_no_folder_that_nobody_can_open(tmp_path: Path, umask: int) -> None:
+    """It would stay so when the umask is another."""
+    before = os.umask(umask)
+    try:
+        store = FileStore(tmp_path / "above" / "tokens")
+        with store.turn(KEY, timeout=0):
+            store.write(KEY, token("a"))
+    finally:
+        os.umask(before)
+    assert store.read(KEY) == token("a")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "above").rglob("*")}
+    assert (tmp_path / "above").stat().st_mode & 0o777 == modes.pop("tokens") == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+class _LockedMeanwhile(logging.Handler):
+    """A handler of the log that looks which locks are held, and then fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[str] = []
+        self.locked: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look."""
+        self.records.append(record.getMessage())
+        of_threads = file_store._THREAD_LOCKS._locks
+        self.locked |= {name for (_, name), lock in of_threads.items() if lock.locked()}
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def looking() -> Iterator[_LockedMeanwhile]:
+    """Log to a handler that looks at the locks."""
+    handler = _LockedMeanwhile()
+    logging.getLogger("daxko_auth").addHandler(handler)
+    yield handler
+    logging.getLogger("daxko_auth").removeHandler(handler)
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_the_log_is_told_of_trouble_while_no_lock_is_held_and_may_fail(
+    store: FileStore, folder: Path, looking: _LockedMeanwhile, use: Callable[[FileStore], object]
+) -> None:
+    """A handler may take long, or ask for a token itself; others who wait for the lock would wait for it."""
+    store.write(KEY, token("a"))
+    entry_in(folder).write_bytes(b"damaged")
+    for name in ("lock", f"{entry_name(KEY)}.lock"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).mkdir()
+    if use is USES["turn"]:
+        with store.turn(KEY, timeout=0):
+            assert looking.records == []
+    else:
+        use(store)
+    assert looking.records
+    assert looking.locked == set()
 
 
 def test_a_file_system_that_cannot_sync_a_folder_will_do(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,9 @@ def test_both_keys_of_a_token_are_in_one_slot_of_a_cluster() -> None:
             assert works(store)
             store.write(KEY, token())
             assert node.names() == [ENTRY]
-        node.tell("ACL", "SETUSER", "daxko", "on", f">{CANARY}", "~daxko_auth:*", *["+get", "+set", "+del", "+eval"])
+        node.tell(
+            "ACL", "SETUSER", "daxko", "on", f">{CANARY}", "~daxko_auth:*", *["+get", "+set", "+del", "+pttl", "+eval"]
+        )
         node.tell("ACL", "SETUSER", "daxko", "+cluster|slots", "+command")
         with cluster(node.port, username="daxko", password=CANARY) as client:
             assert works(RedisStore(client))

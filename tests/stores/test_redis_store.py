@@ -1,6 +1,7 @@
 """What a `RedisStore` leaves in Redis and in the process: nothing for ever, nothing to read, nothing open."""
 
 import copy
+import logging
 import os
 import pickle
 import re
@@ -119,12 +120,18 @@ def test_an_entry_that_does_not_open_is_a_miss_with_one_warning_and_heals(
 
 
 @pytest.mark.parametrize(
-    "command", [("SET", TURN, "somebody else's"), ("LPUSH", TURN, "x"), ("SETRANGE", TURN, 1 << 20, "x")], ids=repr
+    "command",
+    [
+        *[("SET", TURN, "somebody else's"), ("LPUSH", TURN, "x"), ("SETRANGE", TURN, 1 << 20, "x")],
+        # A dump that was restored, a migration, or a PERSIST by hand.
+        *[("SET", TURN, "5" * 32), ("SET", TURN, "5" * 32, "EX", 86_400)],
+    ],
+    ids=repr,
 )
 def test_what_is_no_turn_is_replaced_by_one(
     store: RedisStore, shared_redis: RedisServer, command: tuple[str | bytes | int, ...]
 ) -> None:
-    """It has no end, and everybody would wait for it whenever that token is renewed."""
+    """It has no end, or none soon, and everybody would wait for it whenever that token is renewed."""
     shared_redis.tell(*command)
     with store.turn(KEY, timeout=PATIENCE):
         assert shared_redis.tell("PTTL", TURN) > 0
@@ -145,6 +152,34 @@ def test_one_key_of_another_type_costs_no_other_customer_anything(
             source.token(9999)
             source.token(1234)
     assert (sandbox.token_requests(9999), sandbox.token_requests(1234)) == (1, 1)
+
+
+@pytest.mark.parametrize("use", ["read", "write", "drop"])
+def test_the_log_is_told_of_a_broken_entry_outside_of_a_step_and_may_fail(
+    store: RedisStore, shared_redis: RedisServer, use: str
+) -> None:
+    """A handler that takes long would let the step fail, and Redis count as out of order."""
+    threads: list[threading.Thread] = []
+
+    class Looking(logging.Filter):
+        def filter(self, _: logging.LogRecord) -> bool:
+            threads.append(threading.current_thread())
+            raise ZeroDivisionError
+
+    looking = Looking()
+    shared_redis.tell("SET", ENTRY, "damaged")
+    logging.getLogger("daxko_auth").addFilter(looking)
+    try:
+        if use == "read":
+            assert store.read(KEY) is None
+        elif use == "write":
+            store.write(KEY, token())
+            assert store.read(KEY) == token()
+        else:
+            store.drop(KEY, token())
+    finally:
+        logging.getLogger("daxko_auth").removeFilter(looking)
+    assert threads == [threading.current_thread()]
 
 
 @pytest.mark.parametrize("life", [0, -1])

@@ -24,6 +24,9 @@ def store(shared_redis: RedisServer) -> RedisStore:
 SOMEBODY = b"5" * 32
 """Who has a turn that is not ours."""
 
+SOMEBODYS_TURN = ("SET", TURN, SOMEBODY, "PX", 60_000)
+"""What gives it to somebody, for as long as any turn lasts."""
+
 A_MINUTE = 90.0
 """The wait whose turn lasts a minute, which is the longest that one lasts in Redis, whose clock nobody here can set."""
 
@@ -60,7 +63,7 @@ def test_a_turn_that_was_lost_is_no_error_and_anothers_is_left_alone(
     with store.turn(KEY, timeout=A_MINUTE):
         shared_redis.tell("FLUSHALL")
         if lost == "to somebody else":
-            shared_redis.tell("SET", TURN, SOMEBODY)
+            shared_redis.tell(*SOMEBODYS_TURN)
     assert shared_redis.tell("GET", TURN) == (SOMEBODY if lost == "to somebody else" else None)
 
 
@@ -74,7 +77,7 @@ def test_who_waits_goes_on_as_soon_as_somebody_has_renewed(store: RedisStore, sh
     """A hundred that took their turns one after the other, to find the same token, would be a convoy."""
     store.write(KEY, token("old"))
     with ThreadPoolExecutor(20) as pool, store.turn(KEY, timeout=A_MINUTE):
-        shared_redis.tell("PERSIST", TURN)
+        shared_redis.tell("PEXPIRE", TURN, 60_000)
         mine = shared_redis.tell("GET", TURN)
         waiting = [waiter(pool, store, shared_redis) for _ in range(20)]
         store.write(KEY, token("new", minutes=1))
@@ -86,7 +89,7 @@ def test_a_token_that_was_dropped_is_no_sign_of_a_renewal(store: RedisStore, sha
     """Whoever drops the refused one is about to ask; if all others asked as well, a rejection would be a storm."""
     store.write(KEY, token("refused"))
     with ThreadPoolExecutor(1) as pool, store.turn(KEY, timeout=A_MINUTE):
-        shared_redis.tell("PERSIST", TURN)
+        shared_redis.tell("PEXPIRE", TURN, 60_000)
         waiting = waiter(pool, store, shared_redis)
         store.drop(KEY, token("refused"))
         looked_again(shared_redis)
@@ -104,7 +107,7 @@ def test_who_waits_hardly_notices_what_happens_to_redis_meanwhile(
     monkeypatch.setattr(redis_store, "_SHORTEST_ABSENCE", PATIENCE)
     monkeypatch.setattr(redis_store, "_LONGEST_ABSENCE", PATIENCE)
     store = RedisStore(own_redis.url)
-    own_redis.tell("SET", TURN, SOMEBODY)
+    own_redis.tell(*SOMEBODYS_TURN)
     with ThreadPoolExecutor(1) as pool:
         waiting = waiter(pool, store, own_redis)
         if event == "restarted":
@@ -125,7 +128,7 @@ def test_a_turn_whose_grant_got_lost_on_the_way_is_still_ours(
     """Or else we would wait for ourselves."""
     ours = "a" * 32
     monkeypatch.setattr(redis_store, "token_hex", lambda _: ours)
-    shared_redis.tell("SET", TURN, ours)
+    shared_redis.tell("SET", TURN, ours, "PX", 60_000)
     with store.turn(KEY, timeout=0):
         assert shared_redis.tell("GET", TURN) == ours.encode()
     assert shared_redis.names() == []
@@ -142,6 +145,14 @@ def test_a_turn_lasts_two_thirds_of_what_others_wait_for_it_within_reason(
         left = shared_redis.tell("PTTL", TURN)
         # A second may be over before anybody looks.
         assert 0 <= left <= life * 1_000 or (life, left) == (1, NO_SUCH_KEY)
+
+
+def test_a_user_who_may_not_ask_for_the_end_of_a_turn_waits_for_it(own_redis: RedisServer) -> None:
+    """Those who gave the rights that older versions needed are not cut off by a newer one."""
+    own_redis.tell("ACL", "SETUSER", "default", "-pttl")
+    own_redis.tell(*SOMEBODYS_TURN)
+    with RedisStore(own_redis.url).turn(KEY, timeout=0):
+        assert own_redis.tell("GET", TURN) == SOMEBODY
 
 
 NO_SUCH_KEY = -2
@@ -189,7 +200,7 @@ def test_those_who_give_up_do_not_do_so_together_and_look_ever_less_often(
     store: RedisStore, shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They began to wait when a deployment started them all; each that gives up is a request to Daxko."""
-    shared_redis.tell("SET", TURN, SOMEBODY)
+    shared_redis.tell(*SOMEBODYS_TURN)
     patience = []
     for _ in range(10):
         passing = PassingTime(monkeypatch)
@@ -209,7 +220,7 @@ def test_when_redis_is_gone_those_who_wait_do_not_all_give_up_at_once(
     """An outage of Redis must not be a stampede at Daxko; nor does anybody wait for it to the end."""
     for lot, absence in ((min, 1), (max, 3)):
         monkeypatch.setattr(redis_store, "_RANDOM", SimpleNamespace(uniform=lot))
-        own_redis.tell("SET", TURN, SOMEBODY)
+        own_redis.tell(*SOMEBODYS_TURN)
         passing = PassingTime(monkeypatch)
         passing.events = [own_redis.stop]
         with pytest.raises(TokenStoreError):
@@ -222,7 +233,7 @@ def test_when_redis_comes_back_those_who_wait_go_on_waiting(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart takes a moment, and a failover some seconds."""
-    own_redis.tell("SET", TURN, SOMEBODY)
+    own_redis.tell(*SOMEBODYS_TURN)
     passing = PassingTime(monkeypatch)
     passing.events = [own_redis.stop, lambda: None, lambda: None, own_redis.start]
     with RedisStore(own_redis.url).turn(KEY, timeout=A_MINUTE):

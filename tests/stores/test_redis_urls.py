@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import certifi
 import pytest
 import redis
 from cryptography import x509
@@ -32,7 +33,7 @@ SHOWN = {
     f"redis://redis_1?username={CANARY}&password={CANARY}&db=3&client_name=us": "redis://redis_1:6379",
     "redis://localhost?socket_timeout=60&decode_responses=true&protocol=3&retry=7": "redis://localhost:6379",
     "redis://localhost?retry_on_timeout=true&retry_on_error=x&encoding=utf-16": "redis://localhost:6379",
-    f"rediss://user:{CANARY}@[::1]:6380/0?ssl_ca_certs=/ca.pem&ssl_password={CANARY}": "rediss://[::1]:6380",
+    f"rediss://user:{CANARY}@[::1]:6380/0?ssl_ca_certs={certifi.where()}&ssl_password={CANARY}": "rediss://[::1]:6380",
     "rediss://localhost?ssl_cert_reqs=required&ssl_check_hostname=True": "rediss://localhost:6379",
     # As Celery wants it.
     f"rediss://:{CANARY}@localhost:6379/0?ssl_cert_reqs=CERT_REQUIRED": "rediss://localhost:6379",
@@ -130,7 +131,9 @@ def test_a_socket_and_a_number_of_a_database() -> None:
 
 def test_a_user_who_may_do_no_more_than_is_needed(own_redis: RedisServer) -> None:
     """The one who may read everybody's keys is not needed, and a wrong password is told apart and not told."""
-    own_redis.tell("ACL", "SETUSER", "daxko", "on", f">{CANARY}/@", "~daxko_auth:*", "+get", "+set", "+del", "+eval")
+    own_redis.tell(
+        "ACL", "SETUSER", "daxko", "on", f">{CANARY}/@", "~daxko_auth:*", "+get", "+set", "+del", "+pttl", "+eval"
+    )
     own_redis.tell("ACL", "SETUSER", "default", "off")
     where = f"127.0.0.1:{own_redis.port}"
     assert works(RedisStore(f"redis://daxko:{CANARY}%2F%40@{where}"))
@@ -166,6 +169,33 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return pem
 
 
+def test_an_option_of_tls_that_no_connection_could_be_made_with_is_named_at_once(tmp_path: Path) -> None:
+    """A file that was moved would else look like a Redis that does not run, and each process would ask Daxko."""
+    pem, private = certificate(tmp_path, "redis")
+    other, _ = certificate(tmp_path, "somebody")
+    fine = f"ssl_ca_certs={pem}&ssl_ca_path={tmp_path}&ssl_certfile={pem}&ssl_keyfile={private}&ssl_ciphers=HIGH"
+    assert RedisStore(f"rediss://localhost?{fine}")
+    for option, names, reason in (
+        (f"ssl_ca_certs=/{CANARY}", "ssl_ca_certs", "No such file or directory"),
+        (f"ssl_ca_certs={tmp_path}", "ssl_ca_certs", "Is a directory"),
+        (f"ssl_ca_certs={private}", "ssl_ca_certs", "it is nothing of that kind"),
+        (f"ssl_ca_path=/{CANARY}", "ssl_ca_path", "No such file or directory"),
+        (f"ssl_ca_path={pem}", "ssl_ca_path", "Not a directory"),
+        (f"ssl_ca_data={CANARY}", "ssl_ca_data", "it is nothing of that kind"),
+        (f"ssl_certfile={pem}", "ssl_certfile", "it is nothing of that kind"),
+        (f"ssl_certfile={other}&ssl_keyfile={private}", "ssl_certfile or ssl_keyfile", "it is nothing of that kind"),
+        (f"ssl_certfile={pem}&ssl_keyfile=/{CANARY}", "ssl_certfile or ssl_keyfile", "No such file or directory"),
+        (f"ssl_keyfile={private}", "ssl_keyfile", "it is nothing of that kind"),
+        (f"ssl_ciphers={CANARY}", "ssl_ciphers", "it is nothing of that kind"),
+    ):
+        with pytest.raises(TokenStoreError) as caught:
+            RedisStore(f"rediss://user:{CANARY}@localhost/0?{option}")
+        says = f"token store: the URL sets {names} to something that cannot be used ({reason}), so that"
+        assert str(caught.value).startswith(says), option
+        assert CANARY not in rendered(caught.value)
+        assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
 def test_tls_with_an_authority_of_ones_own_and_never_without_a_check(tmp_path: Path) -> None:
     """Inside a company the authority is mostly its own; whoever is in between must not be let in for it."""
     pem, private = certificate(tmp_path, "redis")
@@ -175,7 +205,7 @@ def test_tls_with_an_authority_of_ones_own_and_never_without_a_check(tmp_path: P
         url = f"rediss://127.0.0.1:{server.port}"
         assert works(RedisStore(f"{url}?ssl_ca_certs={pem}"))
         another_name = url.replace("127.0.0.1", "localhost") + f"?ssl_ca_certs={pem}"
-        unknown = (url, f"{url}?ssl_ca_certs={other}", f"{url}?ssl_ca_certs={tmp_path}/none", another_name)
+        unknown = (url, f"{url}?ssl_ca_certs={other}", another_name)
         for elsewhere in (*unknown, server.url):
             with pytest.raises(TokenStoreError):
                 RedisStore(elsewhere).read(KEY)
