@@ -74,6 +74,7 @@ class AiohttpAuth:
         """
         self._calls = Calls(source, scope, replay=replay)
 
+    @hides_locals
     def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType | None = None
     ) -> Awaitable[aiohttp.ClientResponse]:

@@ -189,6 +189,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
             return
         self._replayed(request, url, response, replacement)
 
+    @hides_locals
     def __call__(self, *called_with: object) -> NoReturn:
         """
         Say which class the library needs that calls this.
@@ -250,7 +251,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
         return False
 
     @contextmanager
-    def _reading(self, request: _RequestT, token: AccessToken) -> Iterator[None]:
+    def _reading(self, request: _RequestT, token: AccessToken) -> Generator[None, None, None]:
         """See to the next call if the body of a 401 cannot be read: cut, in another encoding, or not waited for."""
         # Read before anybody waits for a renewal, so that the connection is free for others meanwhile.
         try:
@@ -327,6 +328,7 @@ class _Watch:
         self.theirs = theirs
         self._asynchronous = asynchronous
 
+    @hides_locals
     def __call__(self, step: str, info: Mapping[str, Any]) -> object:
         """Be told of a step; for the asynchronous side, in return for something to await."""
         if step.startswith("socks."):

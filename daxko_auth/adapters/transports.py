@@ -148,7 +148,7 @@ class AuthTransport(_Authenticating, httpx.BaseTransport, httpx.AsyncBaseTranspo
         finally:
             flow.close()
 
-    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx's name
         """
         Refuse.
 
@@ -201,7 +201,7 @@ class AsyncAuthTransport(_Authenticating, httpx.AsyncBaseTransport, httpx.BaseTr
         finally:
             await flow.aclose()
 
-    def handle_request(self, _: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx's name
         """
         Refuse.
 

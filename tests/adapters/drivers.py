@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -11,7 +13,7 @@ import requests
 from attrs import frozen
 from support import PATIENCE
 
-from daxko_auth import AiohttpAuth, DaxkoAuth, Httpx2Auth, RequestsAuth, TokenSource
+from daxko_auth import AiohttpAuth, ApiCredentials, DaxkoAuth, Httpx2Auth, RequestsAuth, TokenSource
 from daxko_auth.adapters.auth_flow import NOTE
 
 
@@ -143,3 +145,16 @@ DRIVERS: dict[str, Callable[..., Answer]] = {
     "requests": _requests,
     "aiohttp": lambda *given, **options: asyncio.run(_aiohttp(*given, **options)),
 }
+
+
+@contextmanager
+def granted(base_url: str) -> Iterator[TokenSource]:
+    """Give a source of the tokens token-1, token-2 ..."""
+    numbers = count(1)
+
+    def grant(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"access_token": f"token-{next(numbers)}", "expires_in": "86400"})
+
+    credentials = ApiCredentials("granted_user", "granted-pass-phrase", "granted.refresh.token")
+    with TokenSource(credentials, base_url, http=httpx.MockTransport(grant)) as source:
+        yield source

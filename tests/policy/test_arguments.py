@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from daxko_auth import AiohttpAuth, ApiCredentials, Daxko, DaxkoAuth, Httpx2Auth, MemoryStore, RequestsAuth, TokenSource
@@ -63,15 +62,6 @@ def test_a_daxko_is_given_a_source(credentials: ApiCredentials) -> None:
     """The same, where it is an option."""
     with pytest.raises(TypeError, match=r"^source is a TokenSource, not ApiCredentials; make one"):
         Daxko(credentials, 9999, source=credentials)  # type: ignore[arg-type]
-
-
-def test_the_adapter_of_another_library_says_which_one_to_take(source: TokenSource) -> None:
-    """What it is given is called by httpx, whatever it is."""
-    with (
-        httpx.Client(auth=RequestsAuth(source, 9999)) as http,  # type: ignore[arg-type]
-        pytest.raises(TypeError, match=r"^RequestsAuth is for requests, .* with httpx use DaxkoAuth$"),
-    ):
-        http.get("https://api.daxko.com/v3/x")
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, 1.5, True, "8", None])
