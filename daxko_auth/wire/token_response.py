@@ -26,7 +26,8 @@ LONGEST_LIFE: Final = 30 * 86_400
 #: The life of a token whose answer does not say, when the token does not say either.
 ASSUMED_LIFE: Final = 3_600
 
-_OK: Final = 200
+#: The one status that comes with a token (RFC 6749 section 5.1).
+OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
 # More seconds than any clock counts; keeps arithmetic with absurd numbers finite.
 _FOREVER: Final = 1e15
@@ -93,10 +94,12 @@ class Answer:
     bearer_error: str | None
     #: The `Location` of a redirect, or None.
     location: str | None = field(repr=False)
+    #: Whether its body was read; if not, the status and the headers are all that is known.
+    is_whole: bool = True
 
     @classmethod
-    def of(cls, response: Answered, *, now: datetime) -> "Answer":
-        """Read a response that came through a capped transport."""
+    def of(cls, response: Answered, *, now: datetime, is_whole: bool = True) -> "Answer":
+        """Read a response that came through a capped transport, or what has come of it."""
         headers = response.headers
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         challenge = _BEARER_ERROR.search(headers.get("www-authenticate", "")[:_LONGEST_CHALLENGE])
@@ -111,11 +114,14 @@ class Answer:
             retry_after=retry_after_of(headers.get("retry-after"), now=date or now),
             bearer_error=challenge.group(1).lower() if challenge else None,
             location=headers.get(LOCATION_SEEN),
+            is_whole=is_whole,
         )
 
     @property
     def described(self) -> str:
         """The content type, and a page's title, not yet fit to be quoted. The rest may hold a token unlike any."""
+        if not self.is_whole:
+            return f"{self.media_type}, with a body that could not be read"
         return f'{self.media_type}, titled "{self.page_title.reveal()}"' if self.page_title else self.media_type
 
     @property
@@ -151,7 +157,7 @@ class Answer:
 
     def grant(self, *, now: datetime) -> Grant | str:
         """Return what was granted, or what is wrong with the answer."""
-        if self.status_code != _OK:
+        if self.status_code != OK:
             return f"status {self.status_code} ({self.described})"
         if self.fields is None:
             return f"status 200 with a body that is not a JSON object ({self.described})"
@@ -166,6 +172,11 @@ class Answer:
             return life
         other_fields = MaskedFields({name: self.fields[name] for name in self.fields if name not in _KNOWN_FIELDS})
         return Grant(secret, min(life or ASSUMED_LIFE, LONGEST_LIFE), life is None, other_fields)
+
+    def says_no_life(self, *, now: datetime) -> bool:
+        """Whether a token was granted, and nobody says for how long."""
+        grant = self.grant(now=now)
+        return isinstance(grant, Grant) and grant.life_assumed
 
 
 def _json_object(response: Answered) -> MaskedFields | None:
