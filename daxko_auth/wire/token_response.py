@@ -39,8 +39,25 @@ _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _BEARER_ERROR: Final = re.compile(r'bearer\b.*?\berror\s*=\s*"?([a-z_]{1,64})', re.IGNORECASE | re.ASCII)
 # A challenge is short; searching a very long one would take a while.
 _LONGEST_CHALLENGE: Final = 2_048
-_TITLE: Final = re.compile(rb"<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE)
+# With the sign behind it: of a title that is cut, a part of a secret could be left that is not recognized.
+_TITLE: Final = re.compile(r"<title[^>]{0,100}>([^<\ufffd]{1,200})<", re.IGNORECASE)
 _LONGEST_HEAD: Final = 4_096
+_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([a-z0-9_-]{1,20})", re.ASCII)
+# Those that pages are written in, without hyphens, and how each is read. As in browsers, Latin-1 is cp1252.
+_CODECS: Final = {
+    "": "utf-8",
+    "utf8": "utf-8",
+    "usascii": "utf-8",
+    "iso88591": "cp1252",
+    "latin1": "cp1252",
+    "windows1252": "cp1252",
+    "cp1252": "cp1252",
+    "utf16": "utf-16-le",
+    "utf16le": "utf-16-le",
+    "utf16be": "utf-16-be",
+}
+# A mark at the beginning says more than the content type.
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
 
 
@@ -101,14 +118,15 @@ class Answer:
     def of(cls, response: Answered, *, now: datetime, is_whole: bool = True) -> "Answer":
         """Read a response that came through a capped transport, or what has come of it."""
         headers = response.headers
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = headers.get("content-type", "").lower()
+        media_type = content_type.partition(";")[0].strip()
         challenge = _BEARER_ERROR.search(headers.get("www-authenticate", "")[:_LONGEST_CHALLENGE])
         date = http_date_of(headers.get("date"))
         return cls(
             status_code=response.status_code,
             media_type=media_type if _MEDIA_TYPE.fullmatch(media_type) else "no content type",
             fields=_json_object(response),
-            page_title=_page_title(response) if media_type == "text/html" else None,
+            page_title=_page_title(response, content_type) if media_type == "text/html" else None,
             date=date,
             # A date is compared with the answer's own clock, so that ours may be wrong.
             retry_after=retry_after_of(headers.get("retry-after"), now=date or now),
@@ -188,9 +206,14 @@ def _json_object(response: Answered) -> MaskedFields | None:
     return MaskedFields(cast("dict[str, object]", decoded)) if isinstance(decoded, dict) else None
 
 
-def _page_title(response: Answered) -> Secret | None:
-    title = _TITLE.search(response.content[:_LONGEST_HEAD])
-    return Secret(html.unescape(title.group(1).decode("utf-8", "replace")).strip()) if title else None
+def _page_title(response: Answered, content_type: str) -> Secret | None:
+    """Return the title of a page as it was written, or None: what is misread could hold a secret unlike itself."""
+    head = response.content[:_LONGEST_HEAD]
+    named = _CHARSET.search(content_type)
+    charset = named.group(1).replace("-", "").replace("_", "") if named else ""
+    codec = next((codec for mark, codec in _MARKS if head.startswith(mark)), _CODECS.get(charset))
+    title = _TITLE.search(head.decode(codec, "replace")) if codec else None
+    return Secret(html.unescape(title.group(1)).strip()) if title else None
 
 
 def _life_of(fields: MaskedFields, secret: Secret, now: datetime) -> int | str | None:
