@@ -7,8 +7,9 @@ a traceback from in here would hold the form and the answer. Nothing is retried 
 
 import codecs
 import importlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -23,22 +24,26 @@ from daxko_auth.model.errors import (
     TokenResponseInvalid,
 )
 from daxko_auth.model.hidden_locals import hides_locals
-from daxko_auth.model.log import WarningThrottle, log
+from daxko_auth.model.log import WarningThrottle, warn
 from daxko_auth.model.masking import quote
 from daxko_auth.model.origin import Origin
 from daxko_auth.model.scope import Scope
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.model.vendor import ACCEPT, PARTNER_TOKEN_ENDPOINT
 from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure
-from daxko_auth.wire.http import BearerAuth, new_transport, proxy_setting, run_within, why_refused
-from daxko_auth.wire.token_response import Answer, is_unavailable, utc
-from daxko_auth.wire.transports import CappedTransport, ConnectionHandle
+from daxko_auth.wire.http import BearerAuth, new_transport, proxy_secrets, proxy_setting, run_within, why_refused
+from daxko_auth.wire.token_response import OK, Answer, is_unavailable, utc
+from daxko_auth.wire.transports import CappedTransport, ConnectionHandle, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # Seconds between our clock and the answer's that are worth a word; an answer may itself be some under way.
 _LARGEST_SKEW: Final = 60.0
+
+# Seconds for which a token waits until a log handler is done with what there is to say of it.
+_LONGEST_REMARK: Final = 0.5
 
 # What httpx, the generated client, Python and we ourselves import only where it is used first.
 _NEEDED: Final = (
@@ -80,32 +85,57 @@ class Exchange:
 
         Returns the token, or the error that says why there is none. Raises nothing.
         """
-        connection = ConnectionHandle()
+        # The time may have passed in a wait.
+        timeout = max(timeout, 0.0)
+        connection = ConnectionHandle(self._origin)
+        ended: tuple[Outcome, Answer | None] | None = None
         try:
-            return run_within(timeout, lambda: self._ask(scope, sent_at, timeout, connection))
+            ended = run_within(timeout, lambda: self._ask(scope, sent_at, timeout, connection))
         except TimeoutError:
             # Or else a server that goes on sending something keeps a thread and a socket for ever.
             connection.abort()
-            what = f"did not answer within {timeout:.3g} s"
-        return self._unavailable(scope, what)
+        late = FailureKind.UNAVAILABLE, f"did not answer within {timeout:.3g} s"
+        outcome, answer = ended or self._failed(late, connection.head, scope, sent_at)
+        remarks = [] if answer is None else list(self._remarks(answer, outcome, sent_at))
+        if remarks:
+            # A log handler may block, or want a token itself: it must not cost this one.
+            with suppress(TimeoutError):
+                run_within(_LONGEST_REMARK, lambda: [remark() for remark in remarks], what="log")
+        return outcome
 
-    def _ask(self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Outcome:
+    def _ask(
+        self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle
+    ) -> tuple[Outcome, Answer | None]:
         try:
-            return self._judge(self._send(scope, sent_at, timeout, connection), scope, sent_at)
+            answer = self._send(scope, sent_at, timeout, connection)
+            return self._judge(answer, scope, sent_at), answer
         except KeyboardInterrupt:
             # Where there is no thread to be had, this is the caller's.
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, the callers that wait must hear of it
             # A sentence in here and an error out there: the error must not have the request in its context.
-            kind, what = describe_failure(error, self._credentials.secrets)
-        failed: Mapping[FailureKind, Callable[[Scope, str], TokenRequestError]] = {
+            failure = describe_failure(error, self._secrets)
+            # It came through frames of httpcore and httpx, whose locals are the request.
+            error.__traceback__ = None
+        return self._failed(failure, connection.head, scope, sent_at)
+
+    def _failed(
+        self, failure: tuple[FailureKind, str], head: Head | None, scope: Scope, sent_at: float
+    ) -> tuple[Outcome, Answer | None]:
+        """Judge a request that brought no whole answer: all statuses but one say enough without a body."""
+        answer = None if head is None else Answer.of(head, now=utc(sent_at), is_whole=False)
+        if answer is not None and answer.status_code != OK:
+            return self._judge(answer, scope, sent_at), answer
+        kind, what = failure
+        failed: Mapping[FailureKind, Callable[[Scope, str, Answer | None], TokenRequestError]] = {
             FailureKind.UNAVAILABLE: self._unavailable,
             FailureKind.UNTRUSTED: self._untrusted,
             FailureKind.UNREADABLE: self._invalid,
             FailureKind.SETTING: self._unsent,
+            FailureKind.MISDIRECTED: self._unsent,
             FailureKind.UNEXPECTED: self._unexpected,
         }
-        return failed[kind](scope, what)
+        return failed[kind](scope, what, answer), answer
 
     def _send(self, scope: Scope, sent_at: float, timeout: float, connection: ConnectionHandle) -> Answer:
         from daxko_api.api.partners import request_access_token  # noqa: PLC0415 - see _import_the_rest
@@ -142,8 +172,7 @@ class Exchange:
 
     def _judge(self, answer: Answer, scope: Scope, sent_at: float) -> Outcome:
         status = answer.status_code
-        self._compare_clocks(answer, sent_at)
-        secrets = self._credentials.secrets
+        secrets = self._secrets
         if is_unavailable(status):
             return self._unavailable(scope, f"answered {status} ({quote(answer.described, secrets)})", answer)
         if answer.redirect is not None:
@@ -158,28 +187,36 @@ class Exchange:
             # It names keys of the answer, and a server may send anything back.
             wrong = quote(grant, secrets, limit=500)
             return self._invalid(scope, f"did not answer with a token response: {wrong}", answer)
-        token = AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
-        if grant.life_assumed:
-            log.warning("%s: the answer does not say how long %s lives; one hour is assumed", scope, token)
-        return token
+        return AccessToken(scope, grant.secret, utc(sent_at) + timedelta(seconds=grant.expires_in), grant.expires_in)
 
-    def _compare_clocks(self, answer: Answer, sent_at: float) -> None:
+    def _remarks(self, answer: Answer, outcome: Outcome, sent_at: float) -> "Iterator[Callable[[], None]]":
+        """Return what there is to log, each for whoever says it."""
         ahead = 0.0 if answer.date is None else sent_at - answer.date.timestamp()
         if abs(ahead) > _LARGEST_SKEW:
-            log.log(
-                self._wrong_clock.level(sent_at),
+            yield partial(
+                warn,
                 "this machine's clock is about %d s %s the Date header of %s; set it. Tokens are counted from when "
                 "they were asked for, so none is lost, but their ends as stored and logged are off by as much",
                 abs(ahead),
                 "ahead of" if ahead > 0 else "behind",
                 self._origin.base_url,
+                level=self._wrong_clock.level(sent_at),
             )
+        if isinstance(outcome, AccessToken) and answer.says_no_life(now=utc(sent_at)):
+            yield partial(
+                warn, "%s: the answer does not say how long %s lives; one hour is assumed", outcome.scope, outcome
+            )
+
+    @property
+    def _secrets(self) -> tuple[Secret, ...]:
+        """All that no message may show: an answer may repeat any of what was sent, a proxy's own password too."""
+        return (*self._credentials.secrets, *(() if self._transport else proxy_secrets(self._origin)))
 
     @property
     def _where(self) -> str:
         return f"{self._origin.base_url}{PARTNER_TOKEN_ENDPOINT.path}"
 
-    def _unavailable(self, scope: Scope, what: str, answer: Answer | None = None) -> TokenRequestError:
+    def _unavailable(self, scope: Scope, what: str, answer: Answer | None) -> TokenRequestError:
         wait = answer.retry_after if answer else None
         proxy = None if self._transport else proxy_setting(self._origin)
         return TokenEndpointUnavailable(
@@ -192,17 +229,22 @@ class Exchange:
             retry_after=wait,
         )
 
-    def _untrusted(self, scope: Scope, what: str) -> TokenRequestError:
+    def _untrusted(self, scope: Scope, what: str, answer: Answer | None) -> TokenRequestError:
         return TokenEndpointUnavailable(
-            f"no access token for {scope}: {self._where} {what}", UNTRUSTED_ADVICE, scope=scope.wire
+            f"no access token for {scope}: {self._where} {what}",
+            UNTRUSTED_ADVICE,
+            scope=scope.wire,
+            status_code=answer.status_code if answer else None,
         )
 
     def _refused(self, scope: Scope, answer: Answer, error: str | None) -> TokenRequestError:
-        description = quote(answer.error_description, self._credentials.secrets)
-        message = None if error else quote(answer.message, self._credentials.secrets)
+        secrets = self._secrets
+        description = quote(answer.error_description, secrets)
+        message = None if error else quote(answer.message, secrets)
+        none = "no reason given" if answer.is_whole else "no reason: its body could not be read"
         said = ": ".join(filter(None, (error, description, message))).rstrip(".") or None
         return TokenRefused(
-            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said or 'no reason given'})",
+            f"no access token for {scope}: {self._where} refused ({answer.status_code}, {said or none})",
             self._advice(scope, answer.bearer_error or error, by_gateway=message is not None),
             server_said=said,
             scope=scope.wire,
@@ -227,7 +269,7 @@ class Exchange:
             f"Daxko client {scope.customer_id}"
         )
 
-    def _invalid(self, scope: Scope, what: str, answer: Answer | None = None) -> TokenRequestError:
+    def _invalid(self, scope: Scope, what: str, answer: Answer | None) -> TokenRequestError:
         return TokenResponseInvalid(
             f"no access token for {scope}: {self._where} {what}",
             "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place",
@@ -235,14 +277,15 @@ class Exchange:
             status_code=answer.status_code if answer else None,
         )
 
-    def _unsent(self, scope: Scope, what: str) -> TokenRequestError:
+    def _unsent(self, scope: Scope, what: str, _: Answer | None) -> TokenRequestError:
         return TokenRequestError(f"no access token for {scope}: {self._where} {what}", scope=scope.wire)
 
-    def _unexpected(self, scope: Scope, what: str) -> TokenRequestError:
+    def _unexpected(self, scope: Scope, what: str, answer: Answer | None) -> TokenRequestError:
         return TokenRequestError(
             f"no access token for {scope}: {self._where} {what}",
             "Check the transport given as http=; if there is none, please report this",
             scope=scope.wire,
+            status_code=answer.status_code if answer else None,
         )
 
 

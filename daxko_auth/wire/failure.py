@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from daxko_auth.model.errors import CredentialsError
+from daxko_auth.model.errors import CredentialsError, UntrustedOriginError
 from daxko_auth.model.masking import quote
 from daxko_auth.model.secret import Secret
 from daxko_auth.wire.http import is_out_of_files
@@ -38,6 +38,8 @@ class FailureKind(Enum):
     UNREADABLE = auto()
     #: A setting of the environment cannot be used, and nothing was sent.
     SETTING = auto()
+    #: It was about to go to another server, or to a proxy that could read it, and nothing was sent.
+    MISDIRECTED = auto()
     #: None of these: a transport of somebody's own, or a mistake of ours.
     UNEXPECTED = auto()
 
@@ -50,6 +52,8 @@ def describe_failure(error: BaseException, secrets: Iterable[Secret]) -> tuple[F
 def _why_unsent(error: BaseException) -> tuple[FailureKind, str] | None:
     if isinstance(error, CredentialsError):
         return FailureKind.SETTING, f"was sent nothing: {error}"
+    if isinstance(error, UntrustedOriginError):
+        return FailureKind.MISDIRECTED, f"was sent nothing: {error}"
     if isinstance(error, OSError | httpx.ConnectError) and not _can_open_a_file():
         # Whatever it is called: the resolver, for instance, then says that a name is not known.
         return FailureKind.UNAVAILABLE, (
@@ -70,15 +74,20 @@ def _what_came(error: BaseException, secrets: Iterable[Secret]) -> tuple[Failure
             return FailureKind.UNEXPECTED, f"could not be asked ({name})"
         case httpx.RemoteProtocolError():
             # What was wrong; after a colon, the line of the answer that was.
-            reason = quote(str(error).partition(":")[0].rstrip("."), secrets) or "no reason given"
+            reason = _reason(str(error).partition(":")[0], secrets)
             return FailureKind.UNAVAILABLE, f"did not answer in HTTP ({name}: {reason})"
         case httpx.TransportError():
-            reason = quote(str(error).rstrip("."), secrets) or "no reason given"
+            reason = _reason(str(error), secrets)
             is_trusted = not reason.startswith(_TLS) or _CUT in reason
             kind = FailureKind.UNAVAILABLE if is_trusted else FailureKind.UNTRUSTED
             return kind, f"could not be reached ({name}: {reason})"
         case _:
             return FailureKind.UNEXPECTED, f"could not be asked ({name})"
+
+
+def _reason(said: str, secrets: Iterable[Secret]) -> str:
+    # Masked as a whole: a secret may itself end with a full stop.
+    return (quote(said, secrets) or "").rstrip(".") or "no reason given"
 
 
 def _can_open_a_file() -> bool:

@@ -190,6 +190,23 @@ def proxy_for(origin: Origin) -> EnvironmentProxy | None:
     return proxy
 
 
+def proxy_secrets(origin: Origin) -> tuple[Secret, ...]:
+    """Return all that nobody may see of the proxy the environment asks for: its password, with the user name too."""
+    setting = proxy_setting(origin)
+    if setting is None:
+        return ()
+    try:
+        url = httpx.URL(_url_in(setting).reveal())
+    except httpx.InvalidURL:
+        # Nothing is sent through it.
+        return ()
+    if not url.userinfo:
+        return ()
+    # A key may stand in the user name's place, without a password.
+    password = Secret(url.password or url.username)
+    return password, Secret(f"{url.username}:{password.reveal()}")
+
+
 def _url_in(setting: str) -> Secret:
     given = getproxies()[setting.lower().removesuffix("_proxy")].strip()
     return Secret(given if "://" in given else f"http://{given}")
@@ -232,7 +249,7 @@ def _why_unusable(proxy: EnvironmentProxy) -> str | None:
 
 def run_within(seconds: float, call: Callable[[], _Result], *, what: str = "exchange") -> _Result:
     """
-    Return what `call` returns; `what` it is names its thread.
+    Return what `call` returns; `what` it is names its thread. Fewer seconds than none are none.
 
     Neither httpx nor redis-py has a total deadline: timeouts start anew with every read, and name resolution has
     none. So the call runs on a thread of its own and is left behind when the time is up.
@@ -240,6 +257,8 @@ def run_within(seconds: float, call: Callable[[], _Result], *, what: str = "exch
     Raises:
         TimeoutError: `seconds` have passed.
     """
+    # Below zero, a wait is one for ever.
+    seconds = max(seconds, 0.0)
     outcome: SharedResult[tuple[_Result | None, BaseException | None]] = SharedResult()
 
     def run() -> None:

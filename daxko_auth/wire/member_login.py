@@ -28,7 +28,7 @@ from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken, MemberToken
 from daxko_auth.model.vendor import ACCEPT, MEMBER_TOKEN_ENDPOINT
 from daxko_auth.wire.failure import UNTRUSTED_ADVICE, FailureKind, describe_failure
-from daxko_auth.wire.http import BearerAuth
+from daxko_auth.wire.http import BearerAuth, proxy_secrets
 from daxko_auth.wire.token_response import Answer, is_unavailable, utc
 from daxko_auth.wire.transports import AsyncCappedTransport, CappedTransport
 
@@ -55,6 +55,7 @@ _ADVICE: Final = {
         "Check that DAXKO_BASE_URL is Daxko's API and that no proxy or firewall answers in its place"
     ),
     FailureKind.SETTING: "Correct that setting first",
+    FailureKind.MISDIRECTED: "Please report this",
     FailureKind.UNEXPECTED: "Check that the Daxko or AsyncDaxko is still open; if it is, please report this",
 }
 
@@ -105,7 +106,7 @@ class MemberLogin:
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             if self.is_unauthorized:
                 return Refusal.UNEXPLAINED
-            failure = describe_failure(error, _secrets(token, password))
+            failure = describe_failure(error, self._secrets(token, password))
         return self._failed(token, *failure)
 
     @hides_locals
@@ -129,7 +130,7 @@ class MemberLogin:
         except Exception as error:  # noqa: BLE001 - it holds the request, and so the member's password
             if self.is_unauthorized:
                 return Refusal.UNEXPLAINED
-            failure = describe_failure(error, _secrets(token, password))
+            failure = describe_failure(error, self._secrets(token, password))
         return self._failed(token, *failure)
 
     def _api(self, token: AccessToken, transport: Any) -> "AuthenticatedClient":  # noqa: ANN401 - sync or async
@@ -151,13 +152,16 @@ class MemberLogin:
     def _hear(self, status_code: int) -> None:
         self.is_unauthorized = status_code == _UNAUTHORIZED
 
+    def _secrets(self, token: AccessToken, password: Secret) -> tuple[Secret, ...]:
+        return password, Secret(token.reveal()), *proxy_secrets(self.origin)
+
     @property
     def _where(self) -> str:
         return f"{self.origin.base_url}{MEMBER_TOKEN_ENDPOINT.path}"
 
     def _judge(self, answer: Answer, token: AccessToken, password: Secret, sent_at: float) -> LoginOutcome:
         status = answer.status_code
-        secrets = _secrets(token, password)
+        secrets = self._secrets(token, password)
         error = quote(answer.error, secrets, limit=64)
         refusal = None if answer.is_page else refusal_in(answer)
         if refusal is not None:
@@ -220,7 +224,3 @@ def _body(username: str, password: Secret) -> "MemberTokenRequest":
     from daxko_api.models.member_token_request import MemberTokenRequest  # noqa: PLC0415 - see Exchange
 
     return MemberTokenRequest(username=username, password=password.reveal())
-
-
-def _secrets(token: AccessToken, password: Secret) -> tuple[Secret, Secret]:
-    return password, Secret(token.reveal())

@@ -26,7 +26,8 @@ LONGEST_LIFE: Final = 30 * 86_400
 #: The life of a token whose answer does not say, when the token does not say either.
 ASSUMED_LIFE: Final = 3_600
 
-_OK: Final = 200
+#: The one status that comes with a token (RFC 6749 section 5.1).
+OK: Final = 200
 _REDIRECTS: Final = range(300, 400)
 # More seconds than any clock counts; keeps arithmetic with absurd numbers finite.
 _FOREVER: Final = 1e15
@@ -38,8 +39,25 @@ _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _BEARER_ERROR: Final = re.compile(r'bearer\b.*?\berror\s*=\s*"?([a-z_]{1,64})', re.IGNORECASE | re.ASCII)
 # A challenge is short; searching a very long one would take a while.
 _LONGEST_CHALLENGE: Final = 2_048
-_TITLE: Final = re.compile(rb"<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE)
+# With the sign behind it: of a title that is cut, a part of a secret could be left that is not recognized.
+_TITLE: Final = re.compile(r"<title[^>]{0,100}>([^<\ufffd]{1,200})<", re.IGNORECASE)
 _LONGEST_HEAD: Final = 4_096
+_CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([a-z0-9_-]{1,20})", re.ASCII)
+# Those that pages are written in, without hyphens, and how each is read. As in browsers, Latin-1 is cp1252.
+_CODECS: Final = {
+    "": "utf-8",
+    "utf8": "utf-8",
+    "usascii": "utf-8",
+    "iso88591": "cp1252",
+    "latin1": "cp1252",
+    "windows1252": "cp1252",
+    "cp1252": "cp1252",
+    "utf16": "utf-16-le",
+    "utf16le": "utf-16-le",
+    "utf16be": "utf-16-be",
+}
+# A mark at the beginning says more than the content type.
+_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
 
 
@@ -93,29 +111,35 @@ class Answer:
     bearer_error: str | None
     #: The `Location` of a redirect, or None.
     location: str | None = field(repr=False)
+    #: Whether its body was read; if not, the status and the headers are all that is known.
+    is_whole: bool = True
 
     @classmethod
-    def of(cls, response: Answered, *, now: datetime) -> "Answer":
-        """Read a response that came through a capped transport."""
+    def of(cls, response: Answered, *, now: datetime, is_whole: bool = True) -> "Answer":
+        """Read a response that came through a capped transport, or what has come of it."""
         headers = response.headers
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = headers.get("content-type", "").lower()
+        media_type = content_type.partition(";")[0].strip()
         challenge = _BEARER_ERROR.search(headers.get("www-authenticate", "")[:_LONGEST_CHALLENGE])
         date = http_date_of(headers.get("date"))
         return cls(
             status_code=response.status_code,
             media_type=media_type if _MEDIA_TYPE.fullmatch(media_type) else "no content type",
             fields=_json_object(response),
-            page_title=_page_title(response) if media_type == "text/html" else None,
+            page_title=_page_title(response, content_type) if media_type == "text/html" else None,
             date=date,
             # A date is compared with the answer's own clock, so that ours may be wrong.
             retry_after=retry_after_of(headers.get("retry-after"), now=date or now),
             bearer_error=challenge.group(1).lower() if challenge else None,
             location=headers.get(LOCATION_SEEN),
+            is_whole=is_whole,
         )
 
     @property
     def described(self) -> str:
         """The content type, and a page's title, not yet fit to be quoted. The rest may hold a token unlike any."""
+        if not self.is_whole:
+            return f"{self.media_type}, with a body that could not be read"
         return f'{self.media_type}, titled "{self.page_title.reveal()}"' if self.page_title else self.media_type
 
     @property
@@ -151,7 +175,7 @@ class Answer:
 
     def grant(self, *, now: datetime) -> Grant | str:
         """Return what was granted, or what is wrong with the answer."""
-        if self.status_code != _OK:
+        if self.status_code != OK:
             return f"status {self.status_code} ({self.described})"
         if self.fields is None:
             return f"status 200 with a body that is not a JSON object ({self.described})"
@@ -167,6 +191,11 @@ class Answer:
         other_fields = MaskedFields({name: self.fields[name] for name in self.fields if name not in _KNOWN_FIELDS})
         return Grant(secret, min(life or ASSUMED_LIFE, LONGEST_LIFE), life is None, other_fields)
 
+    def says_no_life(self, *, now: datetime) -> bool:
+        """Whether a token was granted, and nobody says for how long."""
+        grant = self.grant(now=now)
+        return isinstance(grant, Grant) and grant.life_assumed
+
 
 def _json_object(response: Answered) -> MaskedFields | None:
     try:
@@ -177,9 +206,14 @@ def _json_object(response: Answered) -> MaskedFields | None:
     return MaskedFields(cast("dict[str, object]", decoded)) if isinstance(decoded, dict) else None
 
 
-def _page_title(response: Answered) -> Secret | None:
-    title = _TITLE.search(response.content[:_LONGEST_HEAD])
-    return Secret(html.unescape(title.group(1).decode("utf-8", "replace")).strip()) if title else None
+def _page_title(response: Answered, content_type: str) -> Secret | None:
+    """Return the title of a page as it was written, or None: what is misread could hold a secret unlike itself."""
+    head = response.content[:_LONGEST_HEAD]
+    named = _CHARSET.search(content_type)
+    charset = named.group(1).replace("-", "").replace("_", "") if named else ""
+    codec = next((codec for mark, codec in _MARKS if head.startswith(mark)), _CODECS.get(charset))
+    title = _TITLE.search(head.decode(codec, "replace")) if codec else None
+    return Secret(html.unescape(title.group(1)).strip()) if title else None
 
 
 def _life_of(fields: MaskedFields, secret: Secret, now: datetime) -> int | str | None:

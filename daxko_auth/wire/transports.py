@@ -8,13 +8,15 @@ import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import httpx
 from attrs import frozen
 
+from daxko_auth.model.errors import UntrustedOriginError
 from daxko_auth.model.fork import reset_after_fork
 from daxko_auth.model.origin import Origin
+from daxko_auth.wire.direct import require_direct
 
 #: A token response has some hundred bytes; more than this is not read.
 LARGEST_ANSWER: Final = 64 * 1024
@@ -183,12 +185,27 @@ class AnswerTooLarge(httpx.TransportError):
     """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
 
 
-class ConnectionHandle:
-    """The connection that a request is sent over, so that another thread can end it."""
+@frozen
+class Head:
+    """An answer without its body."""
 
-    def __init__(self) -> None:
+    status_code: int
+    #: Those that are read.
+    headers: httpx.Headers
+    content: bytes = b""
+
+
+class ConnectionHandle:
+    """A request under way, for another thread: how to end it, and what was answered until then."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._is_plain = origin.base_url.startswith("http://")
+        self._asks_a_proxy = False
         self._socket: socket.socket | None = None
         self._is_aborted = False
+        #: The answer, as far as it has come: a body may never end, or be cut, but its status counts.
+        self.head: Head | None = None
 
     def abort(self) -> None:
         """Hang up, now or as soon as there is a connection. Whoever reads from it reads the end."""
@@ -198,13 +215,39 @@ class ConnectionHandle:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def watch(self, _: str, step: Mapping[str, object]) -> None:
-        """Be told by httpcore of each step of a request (its `trace` extension)."""
-        stream_info = getattr(step.get("return_value"), "get_extra_info", None)
+    def watch(self, step: str, info: Mapping[str, Any]) -> None:
+        """
+        Be told by httpcore of each step of a request (its `trace` extension).
+
+        Raises:
+            UntrustedOriginError: over plain http, it would reach a proxy or another server. Nothing was sent.
+        """
+        if self._is_plain:
+            require_direct(self._origin, step, info, _refuse_proxy)
+        stream_info = getattr(info.get("return_value"), "get_extra_info", None)
         if stream_info is not None:
             self._socket = stream_info("socket")
             if self._is_aborted:
                 self.abort()
+
+        if step.endswith(".receive_response_headers.started"):
+            self._asks_a_proxy = info["request"].method == b"CONNECT"
+        elif step.endswith(".receive_response_headers.complete") and not self._asks_a_proxy:
+            # Here already, as a transport of the program's own may read the body before it hands the answer over.
+            # Of HTTP/1.1: version, status, reason and headers. Of HTTP/2: status and headers.
+            *_, status, headers = (part for part in info["return_value"] if not isinstance(part, bytes))
+            self.note(status, httpx.Headers(headers))
+
+    def note(self, status: int, headers: httpx.Headers) -> None:
+        """Take in the head of an answer."""
+        self.head = Head(status, _read_headers(headers))
+
+
+def _refuse_proxy() -> NoReturn:
+    raise UntrustedOriginError(
+        "the transport given as http= has a proxy, which would read the password and the refresh token, as they travel "
+        "over plain http. Pass one without a proxy"
+    )
 
 
 class CappedTransport(httpx.BaseTransport):
@@ -227,7 +270,10 @@ class CappedTransport(httpx.BaseTransport):
         until = None if self._seconds is None else time.monotonic() + self._seconds
         if self._connection is not None:
             request.extensions["trace"] = self._connection.watch
-        return _capped(self._transport.handle_request(_uncompressed(request)), until)
+        response = self._transport.handle_request(_uncompressed(request))
+        if self._connection is not None:
+            self._connection.note(response.status_code, response.headers)
+        return _capped(response, until)
 
 
 class AsyncCappedTransport(httpx.AsyncBaseTransport):
@@ -247,12 +293,16 @@ def _uncompressed(request: httpx.Request) -> httpx.Request:
 
 
 def _capped(response: httpx.Response, until: float | None) -> httpx.Response:
-    location = response.headers.get("Location")
-    kept = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
-    # Not in ASCII, as httpx would have it: servers send any letters.
-    response.headers = httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location}, encoding="utf-8")
+    response.headers = _read_headers(response.headers)
     response.stream = _CappedStream(response.stream, until)
     return response
+
+
+def _read_headers(headers: httpx.Headers) -> httpx.Headers:
+    location = headers.get("Location")
+    kept = {name: headers[name] for name in _HEADERS_READ if name in headers}
+    # Not in ASCII, as httpx would have it: servers send any letters.
+    return httpx.Headers(kept if location is None else kept | {LOCATION_SEEN: location}, encoding="utf-8")
 
 
 class _CappedStream(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -584,6 +584,9 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         ),
         ask(stage),
     ),
+    "Daxko refuses, and its reason does not arrive": lambda stage: ask(
+        stage, base_url=stage.served(saying(answer(b" ", "401 Unauthorized")[:-1]))
+    ),
     "The password was wrong a moment ago": lambda stage: ask_twice(
         stage, stage.source(credentials=stage.credentials(WRONG))
     ),
@@ -656,6 +659,10 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "No request can be sent in this environment": lambda stage: (
         stage.monkeypatch.setenv("SSL_CERT_FILE", "/none/ca.pem"),
         ask(stage),
+    ),
+    "The transport has a proxy": lambda stage: ask(
+        stage,
+        http=stage.stack.enter_context(httpx.HTTPTransport(proxy=stage.served(saying(b"")), verify=False)),
     ),
     "The transport is broken": lambda stage: ask(stage, http=FailingTransport(ZeroDivisionError(CANARY))),
     "The clock is broken": lambda stage: ask(stage, clock=BrokenClock()),

@@ -5,12 +5,16 @@ import socket
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from functools import partial
 
+import httpx
 import pytest
 from asking import AskOnce
-from raw_server import RawServer, answer, everything_about, saying
+from raw_server import Behaviour, RawServer, answer, dripping, everything_about, saying
+from support import PATIENCE
 
-from daxko_auth.model.errors import TokenEndpointUnavailable, TokenResponseInvalid
+from daxko_auth.model.errors import TokenEndpointUnavailable, TokenRefused, TokenResponseInvalid
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.wire.transports import LARGEST_ANSWER
 
@@ -33,14 +37,98 @@ def test_a_header_of_any_letters_does_no_harm(ask_once: AskOnce, header: str) ->
             assert isinstance(ask_once(base_url=server.base_url), AccessToken)
 
 
-@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
-def test_one_byte_more_is_not(ask_once: AskOnce, status: str) -> None:
+def test_one_byte_more_is_not(ask_once: AskOnce) -> None:
     """Somebody else answers."""
-    with RawServer(saying(answer(GRANTED.ljust(LARGEST_ANSWER + 1), status))) as server:
+    with RawServer(saying(answer(GRANTED.ljust(LARGEST_ANSWER + 1)))) as server:
         outcome = ask_once(base_url=server.base_url)
     assert type(outcome) is TokenResponseInvalid
     assert "answered with a body that cannot be read (AnswerTooLarge)" in str(outcome)
+    assert outcome.status_code == 200
     assert "canary" not in everything_about(outcome)
+
+
+# How a body does not arrive as a whole, behind the status and the headers of the answer.
+UNREADABLE = {
+    "cut": saying(b"Content-Length: 1000\r\n\r\n{"),
+    "too long": saying(b"Content-Length: 70000\r\n\r\n" + b" " * 70_000),
+    "no chunks": saying(b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+    "slow": dripping(b"Content-Length: 60000\r\n\r\n", b" "),
+    "stopped": dripping(b"Content-Length: 60000\r\n\r\n", b""),
+}
+
+
+@pytest.fixture(params=UNREADABLE)
+def unreadable(request: pytest.FixtureRequest) -> Callable[..., Behaviour]:
+    """Return what makes a behaviour: to send a head, and then a body that cannot be read."""
+
+    def unreadable(status: str, content_type: str = "application/json", **headers: str) -> Behaviour:
+        head = answer(b"", status, content_type, **headers).replace(b"Content-Length: 0\r\n", b"")
+
+        def behave(connection: socket.socket, stopped: threading.Event) -> None:
+            connection.sendall(head.removesuffix(b"\r\n"))
+            UNREADABLE[request.param](connection, stopped)
+
+        return behave
+
+    return unreadable
+
+
+@pytest.fixture
+def ask_in_time(request: pytest.FixtureRequest, ask_once: AskOnce) -> AskOnce:
+    """Ask with a limit that is reached where the body never ends, and only there."""
+    ends = request.node.callspec.params["unreadable"] not in {"slow", "stopped"}
+    return partial(ask_once, timeout=PATIENCE if ends else 0.5)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_counts_whatever_becomes_of_its_body(
+    ask_in_time: AskOnce, unreadable: Callable[..., Behaviour], status: int
+) -> None:
+    """A wrong password must not be sent again and again because a gateway cuts its answers."""
+    with RawServer(unreadable(f"{status} No")) as server:
+        outcome = ask_in_time(base_url=server.base_url)
+        assert len(server.requests) == 1
+    assert type(outcome) is TokenRefused
+    assert (outcome.status_code, outcome.retryable, outcome.server_said) == (status, False, None)
+    assert f"refused ({status}, no reason: its body could not be read). Check the username, pass" in str(outcome)
+    everything_about(outcome)
+
+
+def test_a_page_in_place_of_a_refusal_is_known_without_its_body(
+    ask_in_time: AskOnce, unreadable: Callable[..., Behaviour]
+) -> None:
+    """Nothing is wrong with the password."""
+    with RawServer(unreadable("403 Forbidden", "text/html")) as server:
+        outcome = ask_in_time(base_url=server.base_url)
+    assert type(outcome) is TokenResponseInvalid
+    assert (outcome.status_code, outcome.retryable) == (403, False)
+    assert "answered 403 with text/html, with a body that could not be read. Check that DAXKO_BASE_URL" in str(outcome)
+
+
+def test_a_wait_that_is_asked_for_counts_without_the_body(
+    ask_in_time: AskOnce, unreadable: Callable[..., Behaviour]
+) -> None:
+    """A limit of the rate is the account's, and a page of 70 KB about it changes nothing."""
+    with RawServer(unreadable("429 Too Many Requests", Retry_After="7")) as server:
+        outcome = ask_in_time(base_url=server.base_url)
+    assert type(outcome) is TokenEndpointUnavailable
+    assert (outcome.status_code, outcome.retryable, outcome.retry_after) == (429, True, 7)
+
+
+def test_a_transport_that_reads_bodies_itself_loses_no_status(ask_once: AskOnce) -> None:
+    """Logging transports do: what they raise comes before the answer."""
+
+    class Reading(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = super().handle_request(request)
+            response.read()
+            return response
+
+    cut = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000\r\n\r\n{"
+    with RawServer(saying(cut)) as server, Reading() as transport:
+        outcome = ask_once(base_url=server.base_url, transport=transport)
+    assert type(outcome) is TokenRefused
+    assert outcome.status_code == 401
 
 
 def test_an_endless_answer_is_hung_up_on(ask_once: AskOnce) -> None:

@@ -18,10 +18,12 @@ from daxko_auth.wire.http import run_within
 TIMEOUT = 0.25
 
 
-def is_given_up(outcome: object) -> None:
+def is_given_up(outcome: object, status: int | None = None) -> None:
     """See that it ended as unavailable. That it ended at all is the promise: no server here ever comes to an end."""
     assert type(outcome) is TokenEndpointUnavailable
-    assert (outcome.status_code, outcome.retryable) == (None, True)
+    assert outcome.retryable
+    # On a busy machine the time may be up before the first line came.
+    assert outcome.status_code in {None, status}
     assert "did not answer within 0.25 s" in str(outcome) or "did not answer in time (" in str(outcome)
     everything_about(outcome)
 
@@ -55,7 +57,7 @@ def test_a_server_that_answers_too_late(sandbox: Sandbox, ask_once: AskOnce) -> 
 def test_a_server_that_sends_a_little_at_a_time(ask_once: AskOnce, head: bytes, drip: bytes) -> None:
     """Each byte starts httpx's read timeout anew; the deadline here is for the whole."""
     with RawServer(dripping(head, drip)) as server:
-        is_given_up(ask_once(base_url=server.base_url, timeout=TIMEOUT))
+        is_given_up(ask_once(base_url=server.base_url, timeout=TIMEOUT), 200)
         assert len(server.requests) <= 1
 
 
@@ -63,7 +65,7 @@ def test_a_body_that_never_ends_keeps_no_thread(ask_once: AskOnce) -> None:
     """A server that trickles for hours would collect a thread and a socket per attempt."""
     slow = answer(b"")[:-4].replace(b"Length: 0", b"Length: 60000") + b"\r\n\r\n"
     with RawServer(dripping(slow, b" ")) as server:
-        is_given_up(ask_once(base_url=server.base_url, timeout=TIMEOUT))
+        is_given_up(ask_once(base_url=server.base_url, timeout=TIMEOUT), 200)
         for thread in threading.enumerate():
             if thread.name == "daxko-auth exchange":
                 thread.join()
@@ -75,10 +77,23 @@ def test_a_server_that_accepts_nobody(ask_once: AskOnce) -> None:
         is_given_up(ask_once(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=TIMEOUT))
 
 
-def test_no_time_at_all_is_an_answer_too(ask_once: AskOnce) -> None:
-    """A retry may come when the deadline has just passed."""
-    outcome = ask_once(timeout=0)
+@pytest.mark.parametrize("seconds", [0, -1, -3600.0])
+def test_no_time_at_all_is_an_answer_too(ask_once: AskOnce, seconds: float) -> None:
+    """A retry may come when the deadline has passed: just now, or while the process was frozen."""
+    outcome = ask_once(timeout=seconds)
     assert type(outcome) is TokenEndpointUnavailable
+    assert "-" not in outcome.what.rpartition("/token ")[2]
+
+
+def test_fewer_seconds_than_none_are_none() -> None:
+    """To a lock, they would be for ever."""
+    release = threading.Event()
+    try:
+        for seconds in (-1, -0.5):
+            with pytest.raises(TimeoutError):
+                run_within(seconds, release.wait)
+    finally:
+        release.set()
 
 
 def test_where_no_thread_can_be_started_the_request_is_made_in_the_callers_own(

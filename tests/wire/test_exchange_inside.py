@@ -215,3 +215,53 @@ def _exchange(transport: httpx.BaseTransport) -> Exchange:
 
 def _about_clocks(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if "clock" in record.getMessage()]
+
+
+@pytest.fixture
+def said_by() -> Iterator[list[str]]:
+    """Have a log handler that hangs, until the test is over; give the threads that it hung."""
+    threads: list[str] = []
+    over = threading.Event()
+
+    class Hanging(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            threads.append(threading.current_thread().name)
+            over.wait()
+
+    handler, logger = Hanging(), logging.getLogger("daxko_auth")
+    logger.addHandler(handler)
+    yield threads
+    over.set()
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [_saying(200, GRANTED, Date=formatdate(SENT_AT - 7_200, usegmt=True)), _saying(200, {"access_token": "canary"})],
+    ids=["a wrong clock", "an assumed life"],
+)
+def test_a_log_handler_that_hangs_costs_no_token(
+    ask_once: AskOnce, said_by: list[str], transport: httpx.BaseTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A syslog that takes no more, or a handler that wants a token itself. It is waited for a little."""
+    monkeypatch.setattr("daxko_auth.wire.exchange._LONGEST_REMARK", 0.05)
+
+    assert isinstance(ask_once(transport=transport), AccessToken)
+    assert said_by in ([], ["daxko-auth log"])
+
+
+@pytest.mark.parametrize("json", [GRANTED, {"access_token": "canary"}], ids=["a wrong clock", "an assumed life"])
+def test_a_log_filter_that_fails_costs_no_token(ask_once: AskOnce, json: object) -> None:
+    """It costs the line."""
+
+    class Failing(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise OSError
+
+    failing, logger = Failing(), logging.getLogger("daxko_auth")
+    logger.addFilter(failing)
+    try:
+        outcome = ask_once(transport=_saying(200, json, Date=formatdate(SENT_AT - 7_200, usegmt=True)))
+    finally:
+        logger.removeFilter(failing)
+    assert isinstance(outcome, AccessToken)

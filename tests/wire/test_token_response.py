@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_token_life import NOW, granted
 
+from daxko_auth.model.secret import Secret
 from daxko_auth.wire.token_response import Answer, Grant, is_unavailable, utc
 from daxko_auth.wire.transports import LOCATION_SEEN
 
@@ -117,11 +118,16 @@ def test_a_body_that_is_no_json_object_is_named_by_status_and_type(content: byte
     ("media_type", "content", "described"),
     [
         ("text/html", b"<html><head><TITLE lang='en'> Sign &amp; in\n</TITLE>canary", 'text/html, titled "Sign & in"'),
-        ("text/html; charset=x", b"<title>\xff</title>", 'text/html, titled "\ufffd"'),
+        ("text/html", b"<title>\xff</title>", "text/html"),
+        ("text/html; charset=x", b"<title>anything</title>", "text/html"),
+        ("text/html; charset=latin-1", b"<title>\x81</title>", "text/html"),
+        ("text/html", b"\xef\xbb\xbf<title>\xc3\xa4</title>", 'text/html, titled "\u00e4"'),
         ("text/html", b"<title>a\x1b[31m</title>", 'text/html, titled "a\x1b[31m"'),
         ("text/html", b"<title></title>", "text/html"),
         ("text/html", b"<title> </title>", "text/html"),
-        ("text/html", b"<title>" + b"x" * 201, f'text/html, titled "{"x" * 200}"'),
+        ("text/html", b"<title>" + b"x" * 200 + b"</title>", f'text/html, titled "{"x" * 200}"'),
+        ("text/html", b"<title>" + b"x" * 201 + b"</title>", "text/html"),
+        ("text/html", b"<title>cut".rjust(4_096) + b"</title>", "text/html"),
         ("text/html", b" " * 5_000 + b"<title>late</title>", "text/html"),
         ("text/plain", b"<title>canary</title>", "text/plain"),
         ("application/json", b'{"access_token": "<title>canary</title>', "application/json"),
@@ -135,6 +141,31 @@ def test_a_page_is_known_by_its_title_and_nothing_else_of_a_body_is_quoted(
     assert answer.described == described
     assert answer.grant(now=NOW) == f"status 200 with a body that is not a JSON object ({described})"
     assert "Sign" not in repr(answer)
+
+
+@pytest.mark.parametrize("quoted", ["{}", '"{}"', "'{}'"])
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "utf-8",
+        "UTF8",
+        "iso-8859-1",
+        "ISO_8859-1",
+        "latin-1",
+        "cp1252",
+        "Windows-1252",
+        "utf-16-le",
+        "UTF-16BE",
+        "utf-16",
+    ],
+)
+def test_a_title_is_read_in_its_own_charset(charset: str, quoted: str) -> None:
+    """Misread, a password in it would be another text, which nobody recognizes."""
+    content = "<title>gr\u00f6\u00dfer</title>".encode(charset)
+    # By what it says of itself, and also by the mark at its beginning.
+    for named in {charset, "utf-8" if charset == "utf-16" else charset}:
+        headers = {"content-type": f"text/html; Charset = {quoted.format(named)}; x"}
+        assert Answer.of(answered(403, headers, content), now=NOW).page_title == Secret("gr\u00f6\u00dfer")
 
 
 @pytest.mark.parametrize("status", [100, 201, 202, 204, 206, 302, 404, 418, 520, 599, 999])
@@ -254,14 +285,12 @@ def test_a_challenge_is_read_up_to_2048_characters(length: int, error: str) -> N
     assert Answer.of(answered(401, {"www-authenticate": challenge}, b""), now=NOW).bearer_error == error
 
 
-@pytest.mark.parametrize(("before", "title"), [(4_083, "abcdef"), (4_084, "abcde")])
-def test_a_page_is_read_up_to_4096_bytes(before: int, title: str) -> None:
-    """Its title stands at its beginning, or is none of ours to look for."""
-    page = answered(502, {"content-type": "text/html"}, b" " * before + b"<title>abcdef")
-    read = Answer.of(page, now=NOW).page_title
+@pytest.mark.parametrize(("before", "title"), [(4_082, Secret("abcdef")), (4_083, None)])
+def test_a_page_is_read_up_to_4096_bytes(before: int, title: Secret | None) -> None:
+    """Its title stands at its beginning, whole, or is none: of a secret that is cut a part would be shown."""
+    page = answered(502, {"content-type": "text/html"}, b" " * before + b"<title>abcdef</title>")
 
-    assert read is not None
-    assert read.reveal() == title
+    assert Answer.of(page, now=NOW).page_title == title
 
 
 def test_where_a_redirect_leads_is_in_no_repr() -> None:

@@ -58,7 +58,7 @@ def test_a_line_is_aborted_now_or_as_soon_as_there_is_one(
 ) -> None:
     """The time may be up while the name is still being looked up."""
     ours, theirs = ends
-    connection = ConnectionHandle()
+    connection = ConnectionHandle(DAXKO)
     if end_first:
         connection.abort()
     connection.watch("connect_tcp.started", {"host": "api.daxko.com"})
@@ -72,7 +72,7 @@ def test_a_line_is_aborted_now_or_as_soon_as_there_is_one(
 
 def test_a_connection_that_is_gone_already_may_be_ended(ends: tuple[socket.socket, socket.socket]) -> None:
     """The answer may end in the very moment in which the time is up."""
-    connection = ConnectionHandle()
+    connection = ConnectionHandle(DAXKO)
     connection.watch("connect_tcp.complete", {"return_value": _Stream(ends[0])})
     ends[0].close()
     connection.abort()
@@ -81,7 +81,7 @@ def test_a_connection_that_is_gone_already_may_be_ended(ends: tuple[socket.socke
 def test_a_connection_that_was_not_ended_stays(ends: tuple[socket.socket, socket.socket]) -> None:
     """To look at a connection is not to end it."""
     ours, theirs = ends
-    ConnectionHandle().watch("connect_tcp.complete", {"return_value": _Stream(ours)})
+    ConnectionHandle(DAXKO).watch("connect_tcp.complete", {"return_value": _Stream(ours)})
     ours.sendall(b"x")
 
     assert theirs.recv(1) == b"x"
@@ -126,7 +126,7 @@ def test_a_body_is_read_as_long_as_there_is_time(seconds: float | None, whole: b
 
 def test_the_connection_is_told_of_every_step() -> None:
     """The `trace` extension of a request is what httpcore calls."""
-    connection, seen = ConnectionHandle(), list[Any]()
+    connection, seen = ConnectionHandle(DAXKO), list[Any]()
 
     def look(request: httpx.Request) -> httpx.Response:
         seen.append(request.extensions.get("trace"))
@@ -136,6 +136,40 @@ def test_the_connection_is_told_of_every_step() -> None:
     CappedTransport(httpx.MockTransport(look), connection=connection).handle_request(request)
 
     assert seen == [connection.watch]
+    assert connection.head is not None
+    assert connection.head.status_code == 200
+
+
+class _Sent:
+    """A request as httpcore shows it."""
+
+    def __init__(self, method: bytes) -> None:
+        self.method = method
+
+
+HEADERS = [(b"Content-Type", b"text/html"), (b"Location", b"/x"), (b"Set-Cookie", b"a=b")]
+
+
+@pytest.mark.parametrize("head", [(b"HTTP/1.1", 401, b"Unauthorized", HEADERS), (401, HEADERS)], ids=["1.1", "2"])
+def test_the_head_of_an_answer_is_known_before_its_body(head: tuple[object, ...]) -> None:
+    """A transport of the program's own may read the body itself, and fail over it; the status counts all the same."""
+    connection = ConnectionHandle(DAXKO)
+    connection.watch("http11.receive_response_headers.started", {"request": _Sent(b"POST")})
+    assert connection.head is None
+    connection.watch("http11.receive_response_headers.complete", {"return_value": head})
+
+    assert connection.head is not None
+    assert connection.head.status_code == 401
+    assert dict(connection.head.headers) == {"content-type": "text/html", LOCATION_SEEN.lower(): "/x"}
+
+
+def test_what_a_proxy_says_to_a_tunnel_is_no_answer() -> None:
+    """Its 200 is nobody's token, and its 403 is no refusal of the account."""
+    connection = ConnectionHandle(DAXKO)
+    connection.watch("http11.receive_response_headers.started", {"request": _Sent(b"CONNECT")})
+    connection.watch("http11.receive_response_headers.complete", {"return_value": (b"HTTP/1.1", 403, b"No", HEADERS)})
+
+    assert connection.head is None
 
 
 class _Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
