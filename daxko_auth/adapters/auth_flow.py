@@ -328,7 +328,6 @@ class _Watch:
         self.theirs = theirs
         self._asynchronous = asynchronous
 
-    @hides_locals
     def __call__(self, step: str, info: Mapping[str, Any]) -> object:
         """Be told of a step; for the asynchronous side, in return for something to await."""
         if step.startswith("socks."):

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import anyio
 import httpx
+import httpx2
 import pytest
 
 from daxko_api import AuthenticatedClient
@@ -220,6 +224,63 @@ def test_calls_of_tasks_have_a_time_limit_unless_it_is_taken_away(sandbox: Sandb
             assert daxko.http.timeout == httpx.Timeout(None)
 
     anyio.run(main)
+
+
+WRONG_TIMEOUTS = [
+    "5",
+    timedelta(seconds=5),
+    True,
+    (5, 5, 5, 5),
+    0,
+    -1,
+    float("nan"),
+    float("inf"),
+    1e12,
+    httpx2.Timeout(5),
+    httpx.Timeout("5"),  # type: ignore[arg-type]
+    httpx.Timeout(5, read=-1),
+    httpx.Timeout(5, connect=float("nan")),
+]
+
+
+@pytest.mark.parametrize("timeout", WRONG_TIMEOUTS, ids=repr)
+@pytest.mark.parametrize("kind", [Daxko, AsyncDaxko])
+def test_a_time_limit_that_is_none_is_refused_where_it_is_written(source: TokenSource, kind: Any, timeout: Any) -> None:
+    """The first call would end in an error of the socket's: httpx takes anything."""
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^timeout is a number of seconds above zero .* an httpx\.Timeout"
+    ):
+        kind(source.credentials, 9999, source=source, timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", [5, 0.5, httpx.Timeout(5, pool=0), httpx.Timeout(None), None])
+def test_any_other_time_limit_is_taken_as_it_is(source: TokenSource, timeout: Any) -> None:
+    """A pool that is waited for no time at all has a meaning."""
+    with Daxko(source.credentials, 9999, source=source, timeout=timeout) as daxko:
+        assert daxko.http.timeout == httpx.Timeout(timeout)
+
+
+def test_the_typed_api_of_the_other_kind_is_named(sandbox: Sandbox, source: TokenSource) -> None:
+    """The generated functions of both kinds take either, and the types cannot tell."""
+    body = MemberTokenRequest(*MEMBER)
+
+    async def awaiting(api: AuthenticatedClient, *, entered: bool) -> object:
+        if entered:
+            async with api:
+                return await request_member_token.asyncio(client=api, body=body)
+        return await request_member_token.asyncio(client=api, body=body)
+
+    for entered in (False, True):
+        daxko = Daxko(source.credentials, 9999, source=source)
+        with pytest.raises(TypeError, match=r"use AsyncDaxko\.api"):
+            anyio.run(partial(awaiting, entered=entered), daxko.api)
+        daxko.close()
+
+    for entered in (False, True):
+        api = AsyncDaxko(source.credentials, 9999, source=source).api
+        with api if entered else nullcontext(), pytest.raises(TypeError, match=r"use Daxko\.api"):
+            request_member_token.sync(client=api, body=body)
+    assert sandbox.log == []
 
 
 COPIES: dict[str, Callable[[AuthenticatedClient], AuthenticatedClient]] = {

@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -198,3 +199,61 @@ def test_no_answer_to_a_login_is_nothing(sandbox: Sandbox, sign_in: Any, status:
         sign_in(*MEMBER)
     assert raised.value.status_code == status
     assert logins(sandbox) == 1
+
+
+def test_an_interrupt_while_a_401_is_read_drops_the_access_token(source: TokenSource) -> None:
+    """It may have been the reason; nobody gets to see the outcome of this login, and the next one needs a new token."""
+    for status, is_kept in ((200, True), (401, False)):
+        with Daxko(source.credentials, 9999, source=source) as daxko:
+            daxko._transport = Interrupted(status)
+            token = source.token(9999)
+            with pytest.raises(KeyboardInterrupt):
+                daxko.member_token(*MEMBER)
+            assert (source.token(9999) is token) is is_kept
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancellation_while_a_401_is_read_drops_the_access_token(source: TokenSource, backend: str) -> None:
+    """The same for tasks, which end like this at every time limit of a program's own."""
+
+    async def main() -> None:
+        async with AsyncDaxko(source.credentials, 9999, source=source) as daxko:
+            daxko._transport = Stopping()
+            with anyio.CancelScope() as Stopping.scope:
+                await daxko.member_token(*MEMBER)
+            assert Stopping.scope.cancelled_caught
+
+    token = source.token(9999)
+    anyio.run(main, backend=backend)
+    assert source.token(9999) is not token
+
+
+class Interrupted(httpx.BaseTransport, httpx.SyncByteStream):
+    """A transport whose answers have this status, and whose reader is interrupted."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with the head."""
+        return httpx.Response(self._status, stream=self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Interrupt."""
+        raise KeyboardInterrupt
+
+
+class Stopping(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """A transport that refuses, and whose reader is cancelled."""
+
+    scope: anyio.CancelScope
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with the head."""
+        return httpx.Response(401, stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Cancel."""
+        self.scope.cancel()
+        await anyio.sleep_forever()
+        yield b""

@@ -19,8 +19,9 @@ from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.sandbox import Failure, Sandbox
 from daxko_auth.wire.http import new_async_transport
-from daxko_auth.wire.member_login import MemberLogin
+from daxko_auth.wire.member_login import MemberLogin, Refusal
 from daxko_auth.wire.token_response import utc
+from daxko_auth.wire.transports import LARGEST_ANSWER
 
 CANARY = "canary-of-a-member"
 TOKEN = AccessToken(ClientScope(9999), Secret("canary.access.token"), utc(SENT_AT + 86_400), 86_400)
@@ -204,3 +205,29 @@ def test_a_body_without_an_end_is_given_up(world: str) -> None:
     outcome = log_in(world, TOKEN, "http://127.0.0.1:9", transport=EndlessTransport())
     assert type(outcome) is TokenResponseInvalid
     assert "AnswerTooLarge" in str(outcome)
+
+
+@pytest.mark.parametrize("body", [b"{", b" " * (LARGEST_ANSWER + 1)], ids=["cut", "endless"])
+def test_a_401_that_cannot_be_read_explains_nothing(world: str, body: bytes) -> None:
+    """The access token may have been refused: with any other outcome it would be used until it expires."""
+    head = b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n"
+    with RawServer(saying(head + body)) as server:
+        assert log_in(world, TOKEN, server.base_url) is Refusal.UNEXPLAINED
+    with RawServer(saying(head.replace(b"401", b"400") + body)) as server:
+        assert isinstance(log_in(world, TOKEN, server.base_url), TokenRequestError)
+
+
+def test_each_login_has_a_status_of_its_own() -> None:
+    """One without an answer after one that was refused was not refused."""
+    login = MemberLogin(Origin.of("https://api.daxko.com"), httpx.Timeout(None))
+    who = (TOKEN, "name", Secret(CANARY))
+    refusing = httpx.MockTransport(lambda _: httpx.Response(401))
+    assert login.request(*who, sent_at=SENT_AT, transport=refusing) is Refusal.UNEXPLAINED
+    assert login.is_unauthorized
+
+    def failing(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody there")
+
+    outcome = login.request(*who, sent_at=SENT_AT, transport=httpx.MockTransport(failing))
+    assert isinstance(outcome, TokenEndpointUnavailable)
+    assert not login.is_unauthorized
