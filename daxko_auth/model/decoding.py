@@ -34,15 +34,19 @@ _QUOTED_PRINTABLE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
 # What belongs together: the two lines at a soft break of quoted-printable, and the two halves of a character.
 _JOINTS: Final = re.compile(rb"=[ \t]*\r?\n|\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _BACKSLASHES: Final = re.compile(rb"\\\\")
-# Where a sign has two meanings, with each of them: in `token=d9...` it is that of a form, and of two backslashes the
-# second may be the first sign of what follows.
+# Where a sign has two meanings, with each of them: in `token=d9...` it is that of a form, a reference of HTML may lack
+# its semicolon, and of two backslashes the second may be the first sign of what follows.
 _READINGS: Final = (
     (re.compile(rb"[%\\&]"), re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern)),
     (_QUOTED_PRINTABLE, re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern + b"|" + _QUOTED_PRINTABLE.pattern)),
+    (re.compile(rb"&[#A-Za-z]"), re.compile(_ESCAPES.replace(b";", b";?") + b"|" + _BACKSLASHES.pattern)),
     (_BACKSLASHES, re.compile(_ESCAPES + rb"|\\\\(?![\"'/bfnrtux])")),
 )
-# UTF-8 that somebody read as Latin-1, as HTTP libraries read headers.
-_MISREAD: Final = re.compile(rb"[\xc2\xc3][\x80-\xbf]")
+# UTF-8 that somebody read as Latin-1, as HTTP libraries read headers, or as cp1252: each byte became a character.
+_MISREAD: Final = re.compile(
+    rb"[\xc2\xc3][\x80-\xbf]|\xc5[\x92\x93\xa0\xa1\xb8\xbd\xbe]|\xc6\x92|\xcb[\x86\x9c]"
+    rb"|\xe2(?:\x80[\x93\x94\x98-\x9a\x9c-\x9e\xa0-\xa2\xa6\xb0\xb9\xba]|\x82\xac|\x84\xa2)"
+)
 _LETTERS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 # Eleven letters hold eight bytes. Lines are wrapped by MIME.
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{11,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]+)*")
@@ -79,15 +83,16 @@ def decoded(view: View, reach: int) -> Iterator[View]:
     for sign, escapes in _READINGS:
         if sign.search(view.data):
             yield from _unescaped(view, escapes, reach)
+    if not view.data.isascii():
+        yield from _unescaped(view, _MISREAD, reach)
     yield from _out_of_base64(view)
 
 
-def readings(view: View, reach: int, *, is_text: bool = False) -> Iterator[View]:
+def readings(view: View, reach: int) -> Iterator[View]:
     """Yield a view as it is and in other charsets, each also with what belongs together joined."""
     # A line may break within an escape, which is one only without that.
     for whole in (view, *_unescaped(view, _JOINTS, reach)):
-        misread = _unescaped(whole, _MISREAD, reach) if is_text else ()
-        for reading in (whole, *misread, *_out_of_utf_16(whole, reach)):
+        for reading in (whole, *_out_of_utf_16(whole, reach)):
             yield from (reading, *_unescaped(reading, _JOINTS, reach))
 
 
@@ -108,10 +113,12 @@ def _unescaped(view: View, pattern: re.Pattern[bytes], reach: int) -> Iterator[V
         done = end
 
     for found in pattern.finditer(data):
-        char = _meaning(found.group())
-        if char is None:
+        meaning = _meaning(found.group())
+        if meaning is None:
             continue
-        start, end = found.span()
+        char, length = meaning
+        start = found.start()
+        end = start + length
         first, last = (done + reach if pieces else 0), start - reach
         if first < last:
             replace(first, last, _GAP)
@@ -129,30 +136,37 @@ def _unescaped(view: View, pattern: re.Pattern[bytes], reach: int) -> Iterator[V
 
 
 @lru_cache(maxsize=4096)
-def _meaning(escape: bytes) -> bytes | None:
-    """Return what an escape stands for, or None if it is none after all."""
+def _meaning(escape: bytes) -> tuple[bytes, int] | None:
+    """Return what an escape stands for, and how much of it is one; None if it is none after all."""
     sign, kind = escape[:1], escape[1:2]
     if sign == b"&":
-        return _character(escape[1:].rstrip(b";").decode())
+        return _number(escape) if kind == b"#" else _name(escape)
     if sign == b"\\" and kind not in (b"u", b"x"):
-        return _LETTERS.get(kind, kind)
-    if kind == b"u":
+        char = _LETTERS.get(kind, kind)
+    elif kind == b"u":
         units = bytes.fromhex(escape[2:6].decode() + escape[8:].decode())
-        return bytes_of(units.decode("utf-16-be", "surrogatepass"))
-    if sign == b"\xed":
-        return _joined(escape.decode("utf-8", "surrogatepass")).encode()
-    if sign in (b"\xc2", b"\xc3"):
-        return escape.decode().encode("latin-1")
-    return bytes.fromhex(escape.strip(b"=%\\x \t\r\n").decode())
+        char = bytes_of(units.decode("utf-16-be", "surrogatepass"))
+    elif sign == b"\xed":
+        char = _joined(escape.decode("utf-8", "surrogatepass")).encode()
+    elif sign > b"\x7f":
+        misread = escape.decode()
+        char = misread.encode("latin-1" if misread <= "\xff" else "cp1252")
+    else:
+        char = bytes.fromhex(escape.strip(b"=%\\x \t\r\n").decode())
+    return char, len(escape)
 
 
-def _character(reference: str) -> bytes | None:
-    if not reference.startswith("#"):
-        named = html.entities.html5.get(f"{reference};")
-        return None if named is None else bytes_of(named)
-    number = reference[1:].lower()
-    code = int(number.removeprefix("x"), 16 if number.startswith("x") else 10)
-    return bytes_of(chr(code)) if code <= sys.maxunicode else None
+def _number(reference: bytes) -> tuple[bytes, int] | None:
+    number = reference[2:].rstrip(b";").lower()
+    code = int(number.removeprefix(b"x"), 16 if number.startswith(b"x") else 10)
+    return (bytes_of(chr(code)), len(reference)) if code <= sys.maxunicode else None
+
+
+def _name(reference: bytes) -> tuple[bytes, int] | None:
+    # Also one that goes on with what follows: `&ouml` in `&oumlig`.
+    name = reference[1:].decode()
+    known = next((name[:end] for end in range(len(name), 1, -1) if name[:end] in html.entities.html5), None)
+    return None if known is None else (bytes_of(html.entities.html5[known]), 1 + len(known))
 
 
 def _out_of_base64(view: View) -> Iterator[View]:
@@ -264,8 +278,11 @@ def _joined(text: str) -> str:
 
 
 def unlike_utf_16(secret: str) -> set[bytes]:
-    """Return a secret in UTF-16 if it has none of what UTF-16 is recognized by."""
-    encoded = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
+    """Return a secret, also one that was misread, in UTF-16 if it has none of what UTF-16 is recognized by."""
+    in_bytes = bytes_of(secret)
+    as_cp1252 = (bytes((byte,)).decode("cp1252", "ignore") or chr(byte) for byte in in_bytes)
+    texts = {secret, in_bytes.decode("latin-1"), "".join(as_cp1252)}
+    encoded = {text.encode(charset, "surrogatepass") for text in texts for charset in ("utf-16-le", "utf-16-be")}
     return {each for each in encoded if not _UTF_16.search(each)}
 
 

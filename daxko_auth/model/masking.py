@@ -170,7 +170,7 @@ class KnownSecrets:
         return _replaced(data.decode("latin-1"), masks).encode("latin-1")
 
     def _spans(self, data: bytes) -> Iterator[tuple[int, int, Secret]]:
-        waiting = deque((reading, 0) for reading in readings(View(data, same), self._reach, is_text=True))
+        waiting = deque((reading, 0) for reading in readings(View(data, same), self._reach))
         seen: set[tuple[int, int]] = set()
         left = len(data) * _LARGEST_VIEWS + _VIEWS_OF_ANY
         while waiting:

@@ -5,6 +5,7 @@ import binascii
 import html
 import json
 from collections.abc import Callable
+from html.entities import codepoint2name
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -30,6 +31,19 @@ def in_cp1252(text: str) -> str:
         return text
 
 
+def misread_as_cp1252(text: str) -> str:
+    """Take each byte for a character, as browsers do, who have one for those that cp1252 lacks."""
+    return "".join(
+        bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252") for byte in utf_8(text)
+    )
+
+
+def named_without_semicolons(text: str) -> str:
+    """Write names that HTML allows without a semicolon, where what follows does not make another one of them."""
+    spelt = "".join(f"&{codepoint2name[ord(char)]}" if 160 <= ord(char) <= 255 else char for char in text)
+    return spelt if html.unescape(spelt) == text else text
+
+
 SPELLINGS: Final[dict[str, Spelling]] = {
     "percent": lambda text: quote(utf_8(text), safe=""),
     "percent, a path": lambda text: quote(utf_8(text)),
@@ -45,6 +59,10 @@ SPELLINGS: Final[dict[str, Spelling]] = {
     "HTML, ASCII": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
     "HTML, decimal": lambda text: "".join(f"&#{ord(char)};" for char in text),
     "HTML, hexadecimal": lambda text: "".join(f"&#x{ord(char):X};" for char in text),
+    "HTML, the last semicolon": lambda text: "".join(f"&#{ord(char)}" for char in text) + ";",
+    "HTML, names without semicolons": named_without_semicolons,
+    "read as Latin-1": lambda text: utf_8(text).decode("latin-1"),
+    "read as cp1252": misread_as_cp1252,
     "quoted-printable": lambda text: binascii.b2a_qp(utf_8(text), istext=False).decode(),
     "quoted-printable, with its blanks": lambda text: binascii.b2a_qp(utf_8(text), quotetabs=True).decode(),
     "base64": lambda text: base64.b64encode(utf_8(text)).decode(),

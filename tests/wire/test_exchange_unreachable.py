@@ -1,21 +1,27 @@
 """A token endpoint that cannot be reached, and the proxies on the way to it."""
 
+import base64
 import os
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from asking import AskOnce
-from raw_server import RawServer, answer, everything_about, saying
+from logging_in import log_in
+from raw_server import Behaviour, RawServer, answer, everything_about, saying
 from support import PATIENCE
 
 from daxko_auth.model.credentials import ApiCredentials
-from daxko_auth.model.errors import TokenEndpointUnavailable
+from daxko_auth.model.errors import DaxkoAuthError, TokenEndpointUnavailable
 from daxko_auth.model.origin import Origin
+from daxko_auth.model.scope import ClientScope
+from daxko_auth.model.secret import Secret
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.sandbox import Sandbox
-from daxko_auth.wire.http import proxy_for
+from daxko_auth.wire.http import proxy_for, proxy_secrets
 
+TOKEN = AccessToken(ClientScope(9999), Secret("an.access.token"), datetime(2027, 1, 15, tzinfo=UTC), 86_400)
 DEAD = "http://127.0.0.1:9"
 
 
@@ -109,6 +115,55 @@ def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_credential(
     assert type(outcome) is TokenEndpointUnavailable
     assert "could not be reached (ProxyError: 407 Proxy Authentication Required)" in str(outcome)
     assert "canary" not in everything_about(outcome)
+
+
+#: What a proxy may say back, with the user name and password that it was sent.
+REPEATED = ["bad {0}", "bad {1}", "bad {0}:{1}", "bad Basic {2}", "bad %7B{0}:{1}%7D"]
+
+
+def repeating(said: str, user: str, password: str) -> Behaviour:
+    """Return what refuses a tunnel, and repeats the password in its reason."""
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return saying(f"HTTP/1.1 407 {said.format(user, password, basic)}\r\nContent-Length: 0\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("said", REPEATED[1:])
+def test_a_proxy_that_repeats_its_own_password_does_not_get_it_into_a_message(
+    ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """It is a secret as good as Daxko's, and stands in the environment only."""
+    with RawServer(repeating(said, "somebody", "canary/of proxy")) as proxy:
+        where = proxy.base_url.removeprefix("http://")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:canary%2Fof%20proxy@{where}")
+        outcome = ask_once(base_url="https://daxko.invalid")
+        login = log_in("thread", TOKEN, "https://daxko.invalid")
+    for each in (outcome, login):
+        assert isinstance(each, DaxkoAuthError)
+        assert "(ProxyError: 407 bad " in str(each)
+        assert "***" in str(each)
+        assert "canary" not in everything_about(each)
+
+
+@pytest.mark.parametrize("said", [REPEATED[0], *REPEATED[2:]])
+def test_a_key_in_place_of_a_proxys_user_name_is_a_secret_as_well(
+    ask_once: AskOnce, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """Some services take one there, without a password."""
+    with RawServer(repeating(said, "canary-of-a-key", "")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://canary-of-a-key@{proxy.base_url.removeprefix('http://')}")
+        outcome = ask_once(base_url="https://daxko.invalid")
+    assert isinstance(outcome, DaxkoAuthError)
+    assert "(ProxyError: 407 bad " in str(outcome)
+    assert "canary" not in everything_about(outcome)
+
+
+@pytest.mark.parametrize("url", [None, "http://proxy:3128", "http://user:password@proxy:port"])
+def test_a_proxy_without_a_password_has_no_secret(monkeypatch: pytest.MonkeyPatch, url: str | None) -> None:
+    """A colon alone would be masked wherever it stands; and through no proxy at all nothing is sent."""
+    if url is not None:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+
+    assert proxy_secrets(Origin.of("https://api.daxko.com")) == ()
 
 
 def test_a_proxy_that_is_not_reached_is_named_by_its_setting(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from daxko_auth.model.errors import CredentialsError
+from daxko_auth.model.errors import CredentialsError, UntrustedOriginError
+from daxko_auth.model.secret import Secret
 from daxko_auth.wire.failure import FailureKind, describe_failure
 
 
@@ -33,6 +34,14 @@ def test_the_end_of_a_reason_is_not_the_end_of_the_sentence(kind: type[httpx.Tra
     _, sentence = describe_failure(kind("...what was X.."), [])
 
     assert sentence.endswith(f"({kind.__name__}: ...what was X)")
+
+
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.RemoteProtocolError])
+def test_a_secret_that_ends_with_a_full_stop_is_masked(kind: type[httpx.TransportError]) -> None:
+    """Without its end it would be another text."""
+    _, sentence = describe_failure(kind("what was canary..."), [Secret("canary...")])
+
+    assert sentence.endswith(f"({kind.__name__}: what was ***)")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +78,13 @@ def test_a_setting_that_cannot_be_used_is_told_in_its_own_words() -> None:
     told = describe_failure(CredentialsError("HTTPS_PROXY is not the URL of a proxy. Write one"), [])
 
     assert told == (FailureKind.SETTING, "was sent nothing: HTTPS_PROXY is not the URL of a proxy. Write one")
+
+
+def test_what_was_about_to_go_elsewhere_is_a_kind_of_its_own() -> None:
+    """Nothing was sent, and asking again would change nothing."""
+    told = describe_failure(UntrustedOriginError("it was to go elsewhere"), [])
+
+    assert told == (FailureKind.MISDIRECTED, "was sent nothing: it was to go elsewhere")
 
 
 @pytest.mark.parametrize(
