@@ -146,15 +146,16 @@ def sandbox(
 
     Prints the settings to paste once it answers. It is not Daxko: no data, and no real credentials.
     """
-    server = Sandbox(
-        host=host,
-        port=port,
-        clients=[_client_id(number) for number in clients] if clients else (EXAMPLE_CLIENT_ID, 1234),
-        members=_read_members(members) if members else None,
-        token_life=token_life,
-    )
+    linked = [_client_id(number) for number in clients] if clients else (EXAMPLE_CLIENT_ID, 1234)
+    passwords = _read_members(members) if members else None
+    try:
+        server = Sandbox(host=host, port=port, clients=linked, members=passwords, token_life=token_life)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     try:
         server.start()
+    except UnicodeError:
+        raise typer.BadParameter("this is neither an address nor the name of a host", param_hint="--host") from None
     except OSError as error:
         if is_out_of_files(error):
             raise
@@ -229,7 +230,7 @@ def _read_members(path: Path) -> dict[str, str]:
         members = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise typer.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="--members") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         members = None
     if isinstance(members, dict):
         by_name = cast("dict[str, object]", members)

@@ -46,6 +46,9 @@ _DAY: Final = 86_400
 #: Days before its end at which a refresh token is worth a warning: a new one has to be asked for.
 _DAYS_LEFT: Final = 30
 
+#: In Unix time: more than any clock shows.
+_LATEST: Final = 1e12
+
 _WIDEST_VERDICT, _WIDEST_LINK = len("warning"), len("refresh token")
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "default"}
 
@@ -79,7 +82,7 @@ def _print(finding: Finding, shown_on: Console) -> None:
     row = Table.grid(padding=(0, 1))
     row.add_column(width=_WIDEST_VERDICT)
     row.add_column(width=_WIDEST_LINK)
-    row.add_column()
+    row.add_column(overflow="fold")
     # A server's line break would make a row of its own.
     said = "\n".join(map(printable, [finding.found, f"{finding.advice}."] if finding.advice else [finding.found]))
     row.add_row(Text(finding.verdict, _COLOURS[finding.verdict]), Text(finding.link, "bold"), Text(said))
@@ -124,7 +127,8 @@ def _account() -> tuple[ApiCredentials | None, Finding]:
 
 def _refresh_token(refresh_token: Secret) -> Finding:
     ends = claims_of(refresh_token).get("exp")
-    if not isinstance(ends, int | float) or isinstance(ends, bool):
+    # NaN is smaller than nothing, and some numbers of JSON are more than a clock can count.
+    if not isinstance(ends, int | float) or isinstance(ends, bool) or not abs(ends) < _LATEST:
         return Finding("refresh token", "ok", "it does not say when it ends")
     left = ends - time.time()
     advice = "Ask Daxko for a new one"
@@ -155,7 +159,7 @@ def _clock(origin: Origin) -> Finding:
     except httpx.HTTPError as error:
         advice = "See which server it is; it does not speak HTTP as Daxko does"
         return Finding("clock", "failed", f"no answer over HTTP: {type(error).__name__}", advice)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return Finding("clock", "skipped", "the server does not say what time it is")
     seconds = offset.total_seconds()
     if abs(seconds) <= _SKEW:

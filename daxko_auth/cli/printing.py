@@ -10,7 +10,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
@@ -22,6 +22,8 @@ from daxko_auth.model.masking import printable
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+# Columns.
+_NARROWEST: Final = 40
 
 
 def say(line: str) -> None:
@@ -75,6 +77,8 @@ def print_fields(fields: dict[str, str]) -> None:
 def console(*, stderr: bool = False) -> Console:
     """Return a console for tables, colours and progress; what it prints is made printable as well."""
     made = Console(stderr=stderr, highlight=False)
+    # Rich would leave out what has no room; a terminal breaks lines by itself.
+    made.width = max(made.width, _NARROWEST)
     made.push_render_hook(_PrintableHook())
     return made
 

@@ -3,6 +3,7 @@
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -31,6 +32,12 @@ _SHOWN_HEADERS: Final = frozenset(
     }
 )
 
+# RFC 9110 sections 5.6.2 and 9.1.
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What the request has anyway; another one would say something else than what is sent.
+_FORM: Final = "application/x-www-form-urlencoded"
+_OURS: Final = frozenset({"authorization", "content-length", "transfer-encoding"})
+
 
 def request(  # noqa: PLR0913 - an option each
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, PUT, DELETE, ...")],
@@ -57,6 +64,8 @@ def request(  # noqa: PLR0913 - an option each
     The exit status is 0 after 2xx, 3 after 3xx, 4 after 4xx and 5 after 5xx; 1 if there is no answer. Redirects are not
     followed.
     """
+    if not _METHOD.fullmatch(method):
+        raise typer.BadParameter("a method is a word such as GET or POST", param_hint="METHOD")
     content, content_type = _body(data, form)
     headers = {"Content-Type": content_type} if content_type else {}
     headers |= dict(_header(line) for line in header or ())
@@ -162,7 +171,7 @@ def _body(data: str | None, form: list[str] | None) -> tuple[bytes | None, str]:
     if data is not None and form:
         raise typer.BadParameter("a request has one body; leave out --data or --form", param_hint="--form")
     if form:
-        return urlencode([_field(field) for field in form]).encode(), "application/x-www-form-urlencoded"
+        return urlencode([_field(field) for field in form], errors="surrogateescape").encode(), _FORM
     if data is None:
         return None, ""
     try:
@@ -171,7 +180,7 @@ def _body(data: str | None, form: list[str] | None) -> tuple[bytes | None, str]:
     except OSError as error:
         # Not the path: with the @ in front, it may be something else.
         raise typer.BadParameter(f"the file cannot be read: {error.strerror}", param_hint="--data") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         example = '{"name": "value"}'
         says = f"it is not JSON such as {example}; quote it for the shell"
         raise typer.BadParameter(says, param_hint="--data") from None
@@ -196,8 +205,8 @@ def _header(line: str) -> tuple[str, str]:
     name = name.strip()
     if not colon or not name:
         raise typer.BadParameter("a header is NAME:VALUE", param_hint="--header")
-    if name.lower() == "authorization":
-        raise typer.BadParameter("Authorization is what daxko-auth sets; leave it out", param_hint="--header")
+    if name.lower() in _OURS:
+        raise typer.BadParameter(f"{name} is what daxko-auth sets; leave it out", param_hint="--header")
     return name, value.strip()
 
 

@@ -109,6 +109,11 @@ def test_a_host_that_is_none_is_said_in_one_line() -> None:
         (["sandbox", "--client", "ymca"], "number of a Daxko client"),
         (["sandbox", "--members", "/does/not/exist"], "cannot be read"),
         (["sandbox", "--token-life", "0"], "--token-life"),
+        (["sandbox", "--token-life", "9" * 30], "the life of a token is a whole number of seconds"),
+        *[
+            (["sandbox", "--host", host], "neither an address nor the name")
+            for host in ("a..b", "a" * 64, ".", "\udcff")
+        ],
         (["sandbox", "--port", "70000"], "--port"),
         (["sandbx"], "No such command"),
         (["sandbox", "--password", "x"], "No such option"),
@@ -122,7 +127,7 @@ def test_a_mistake_is_explained_and_exits_with_2(arguments: list[str], says: str
     assert says in " ".join(output.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("content", ["not json", "[1]", '{"ann": 1}', "\ufeff{}"])
+@pytest.mark.parametrize("content", ["[" * 100_000, "not json", "[1]", '{"ann": 1}', "\ufeff{}"])
 def test_a_members_file_that_is_none_is_explained(tmp_path: Path, content: str) -> None:
     """What the file should look like is the one thing its writer wants to know."""
     (tmp_path / "members").write_text(content, "utf-8")
@@ -247,6 +252,33 @@ def test_the_sandbox_of_the_command_line_is_open_to_this_machine_only() -> None:
     ):
         assert settings["DAXKO_BASE_URL"].startswith("http://127.0.0.1:")
         assert b"not Daxko" in page.read()
+
+
+@pytest.mark.parametrize("name", ["COLUMNS", "TERMINAL_WIDTH", "LINES"])
+@pytest.mark.parametrize("size", ["0", "-1", "", "abc", "\u00b2", "9" * 12, "9" * 5_000])
+def test_a_size_of_a_terminal_that_is_none_is_forgotten(monkeypatch: pytest.MonkeyPatch, name: str, size: str) -> None:
+    """Serial lines and some job runners set it to 0; what is printed for it would be nothing, or a traceback."""
+    monkeypatch.setenv(name, size)
+    streams.make_usable()
+    assert name not in os.environ
+
+    monkeypatch.setenv(name, "120")
+    streams.make_usable()
+    assert os.environ[name] == "120"
+
+
+def test_a_mistake_is_explained_where_the_terminal_has_no_size() -> None:
+    """Nobody finds a mistake that is told in no columns."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "daxko_auth", "sandbx"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "0"},
+    )
+
+    assert ended.returncode == 2
+    assert "No such command" in ended.stderr
 
 
 def test_streams_that_somebody_has_replaced_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

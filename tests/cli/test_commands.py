@@ -178,6 +178,7 @@ def test_a_401_that_stays_says_why(run: Run, sandbox: Sandbox) -> None:
         (["--data", '{"a": 1}'], b'{"a": 1}'),
         (["--data", "@-"], b'{"of": "stdin"}'),
         (["--form", "a=1", "--form", "b=x y"], b"a=1&b=x+y"),
+        (["--form", "a=\udcff"], b"a=%FF"),
     ],
 )
 def test_a_body_is_sent_as_given(run: Run, options: list[str], sent: bytes) -> None:
@@ -199,11 +200,15 @@ def test_a_body_is_read_from_a_file(run: Run, tmp_path: Path) -> None:
     ("options", "says"),
     [
         (["--data", "{bad"], "not JSON"),
+        (["--data", "[" * 100_000], "not JSON"),
         (["--data", "@/no/such/file"], "cannot be read"),
         (["--data", "1", "--form", "a=1"], "one body"),
         (["--form", "a"], "NAME=VALUE"),
         (["--header", "a"], "NAME:VALUE"),
         (["--header", "Authorization: Bearer x"], "leave it out"),
+        # httpx would send it, and less than it says.
+        (["--header", "content-length: 5"], "leave it out"),
+        (["--header", "Transfer-Encoding: chunked"], "leave it out"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_not_sent(run: Run, sandbox: Sandbox, options: list[str], says: str) -> None:
@@ -232,6 +237,16 @@ def test_the_wire_is_shown_without_a_secret(run: Run, sandbox: Sandbox) -> None:
     assert "> x-key: <withheld>" in said
     assert "hidden\n" not in said
     assert "eyJ" not in said
+
+
+@pytest.mark.parametrize("method", ["", "G T", "G\u00c9T", "GET\n"])
+def test_a_method_that_is_none_is_a_mistake(run: Run, sandbox: Sandbox, method: str) -> None:
+    """Each version of httpx has its own error for it."""
+    shown = run("request", method, "/v3/x", "--scope", "9999")
+
+    assert shown.exit_code == 2
+    assert "a method is a word" in shown.stderr
+    assert sandbox.log == []
 
 
 TOKEN, KEY = "the-access-token-itself", "a-key-of-the-program"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli.https_server import make_certificate, server
+from raw_server import RawServer, answer, saying
 from typer.testing import CliRunner
 
 from daxko_auth import AccessToken, ClientScope, FileStore, Secret
@@ -67,6 +68,19 @@ def test_it_reads_well_in_80_columns_and_shows_no_secret(examine: Examine, monke
     assert shown.exit_code == 0
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "Add its number: daxko-auth doctor 9999." in shown.stdout
+
+
+@pytest.mark.parametrize("columns", ["40", "20", "0"])
+def test_in_a_narrow_terminal_nothing_is_left_out(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    """It is said in many lines then."""
+    del examine
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = CliRunner().invoke(app, ["doctor"])
+
+    assert "…" not in shown.stdout
+    assert "daxko-auth doctor 9999." in " ".join(shown.stdout.split())
 
 
 def test_settings_are_named_and_judged_before_anything_is_sent(
@@ -199,6 +213,14 @@ def test_a_clock_that_is_off_is_a_warning(examine: Examine, minutes: int, said: 
     assert said in found["clock"]["found"]
 
 
+@pytest.mark.parametrize("year", ["9" * 30, "99999"])
+def test_a_date_that_is_none_is_no_reason_to_stop(year: str) -> None:
+    """Something else than Daxko may answer, and the next link says so."""
+    date = f"Mon, 01 Jan {year} 00:00:00 GMT"
+    with RawServer(saying(answer(b"", Date=date))) as server:
+        assert doctor_room._clock(Origin.of(server.base_url)).verdict == "skipped"
+
+
 def test_a_server_that_does_not_speak_http_is_said_to_be_that(examine: Examine) -> None:
     """Something listens, but it is not Daxko."""
     with server(None) as base_url:
@@ -271,6 +293,14 @@ def test_a_refresh_token_that_ends_says_so_in_time(days: float | None, verdict: 
 
     assert finding.verdict == verdict
     assert said in finding.found
+
+
+@pytest.mark.parametrize("ends", [float("inf"), float("-inf"), float("nan"), 10**400, -(10**400), True, "soon", None])
+def test_an_end_that_is_no_time_is_none(ends: object) -> None:
+    """JSON has numbers that no clock shows, and what is judged here was never checked by anybody."""
+    finding = doctor_room._refresh_token(Secret(jwt(exp=ends)))
+
+    assert (finding.verdict, finding.found) == ("ok", "it does not say when it ends")
 
 
 @pytest.mark.parametrize(
