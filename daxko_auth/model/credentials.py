@@ -5,7 +5,6 @@ Mistakes are found here, before anything is sent, and named by the setting they 
 environment and the files it points to are read here and nowhere else.
 """
 
-import difflib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -153,7 +152,7 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
     if _BASE_URL in settings.names:
         return settings.text(_BASE_URL)
     for name in sorted(settings.names):
-        if difflib.get_close_matches(name.upper(), [_BASE_URL], cutoff=0.75):
+        if _alike(name.upper(), [_BASE_URL]):
             msg = f"{name} is set; did you mean {_BASE_URL}? Rename it, or pass base_url= if it is something else"
             raise CredentialsError(msg)
     return None
@@ -235,6 +234,14 @@ def _read_setting(name: str, settings: _Settings) -> Secret:
     raise CredentialsError(msg)
 
 
+def _alike(name: str, names: list[str]) -> str | None:
+    """Return which of `names` was meant by one that is misspelt, or None."""
+    # Imported where there may be one: elsewhere it would only take time.
+    import difflib  # noqa: PLC0415
+
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.75)), None)
+
+
 def _missing(missing: list[str], settings: _Settings) -> str:
     blank = [name for bare in missing for name in (bare, f"{bare}_FILE") if settings.is_blank(name)]
     unset = [name for name in missing if name not in blank and f"{name}_FILE" not in blank]
@@ -244,7 +251,7 @@ def _missing(missing: list[str], settings: _Settings) -> str:
         bare = name.upper().removesuffix("_FILE")
         if name in known or "DAXKO" not in bare:
             continue
-        meant = _OAUTH_NAMES.get(bare) or next(iter(difflib.get_close_matches(bare, missing, n=1, cutoff=0.75)), None)
+        meant = _OAUTH_NAMES.get(bare) or _alike(bare, missing)
         if meant in missing:
             hints.append(f"{name} is set; did you mean {meant}?")
     message = (

@@ -11,11 +11,9 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Final
-
-from attrs import field, frozen
 
 # Steps in which the text of a secret is decoded itself.
 _MOST_OWN_DEPTH: Final = 3
@@ -34,14 +32,6 @@ _QUOTED_PRINTABLE: Final = re.compile(rb"=[0-9A-Fa-f]{2}")
 # What belongs together: the two lines at a soft break of quoted-printable, and the two halves of a character.
 _JOINTS: Final = re.compile(rb"=[ \t]*\r?\n|\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _BACKSLASHES: Final = re.compile(rb"\\\\")
-# Where a sign has two meanings, with each of them: in `token=d9...` it is that of a form, a reference of HTML may lack
-# its semicolon, and of two backslashes the second may be the first sign of what follows.
-_READINGS: Final = (
-    (re.compile(rb"[%\\&]"), re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern)),
-    (_QUOTED_PRINTABLE, re.compile(_ESCAPES + b"|" + _BACKSLASHES.pattern + b"|" + _QUOTED_PRINTABLE.pattern)),
-    (re.compile(rb"&[#A-Za-z]"), re.compile(_ESCAPES.replace(b";", b";?") + b"|" + _BACKSLASHES.pattern)),
-    (_BACKSLASHES, re.compile(_ESCAPES + rb"|\\\\(?![\"'/bfnrtux])")),
-)
 # UTF-8 that somebody read as Latin-1, as HTTP libraries read headers, or as cp1252: each byte became a character.
 _MISREAD: Final = re.compile(
     rb"[\xc2\xc3][\x80-\xbf]|\xc5[\x92\x93\xa0\xa1\xb8\xbd\xbe]|\xc6\x92|\xcb[\x86\x9c]"
@@ -64,14 +54,30 @@ Span = tuple[int, int]
 Trace = Callable[[int, int], Span]
 
 
-@frozen(eq=False)
 class View:
     """A text, or what decoding it gave, and the way back from a part of it to a part of the text."""
 
-    data: bytes = field(repr=False)
-    trace: Trace
-    #: Whether it is a reading of the same characters, and not of what base64 or another charset held.
-    is_plain: bool = True
+    __slots__ = ("data", "is_plain", "trace")
+
+    def __init__(self, data: bytes, trace: Trace, *, is_plain: bool = True) -> None:
+        self.data = data
+        self.trace = trace
+        #: Whether it is a reading of the same characters, and not of what base64 or another charset held.
+        self.is_plain = is_plain
+
+
+@cache
+def _readings() -> tuple[tuple[re.Pattern[bytes], re.Pattern[bytes]], ...]:
+    """Return a sign that begins escapes, and the escapes; made on first use, as it takes a while."""
+    # Where a sign has two meanings, with each of them: in `token=d9...` it is that of a form, a reference of HTML may
+    # lack its semicolon, and of two backslashes the second may be the first sign of what follows.
+    usual = _ESCAPES + b"|" + _BACKSLASHES.pattern
+    return (
+        (re.compile(rb"[%\\&]"), re.compile(usual)),
+        (_QUOTED_PRINTABLE, re.compile(usual + b"|" + _QUOTED_PRINTABLE.pattern)),
+        (re.compile(rb"&[#A-Za-z]"), re.compile(usual.replace(b";", b";?"))),
+        (_BACKSLASHES, re.compile(_ESCAPES + rb"|\\\\(?![\"'/bfnrtux])")),
+    )
 
 
 def decoded(view: View, reach: int) -> Iterator[View]:
@@ -80,7 +86,7 @@ def decoded(view: View, reach: int) -> Iterator[View]:
 
     Of a long one only what is within `reach` bytes of an escape: as far as a secret can go on, spelt at its longest.
     """
-    for sign, escapes in _READINGS:
+    for sign, escapes in _readings():
         if sign.search(view.data):
             yield from _unescaped(view, escapes, reach)
     if not view.data.isascii():
@@ -132,7 +138,7 @@ def _unescaped(view: View, pattern: re.Pattern[bytes], reach: int) -> Iterator[V
         came_from = taken[first] if first % 2 else taken[first] + start - made[first]
         return trace(came_from, taken[last + 1] if last % 2 else taken[last] + end - made[last])
 
-    yield View(b"".join(pieces), way_back, view.is_plain)
+    yield View(b"".join(pieces), way_back, is_plain=view.is_plain)
 
 
 @lru_cache(maxsize=4096)
@@ -253,7 +259,7 @@ def own_forms(*written: bytes) -> tuple[int, set[bytes]]:
 
 
 def _steps_from(written: bytes) -> Iterator[bytes]:
-    for _, escapes in _READINGS:
+    for _, escapes in _readings():
         yield from (view.data for view in _unescaped(View(written, same), escapes, len(written)))
 
 

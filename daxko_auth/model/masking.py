@@ -12,9 +12,7 @@ import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import AnyStr, Final
-
-from attrs import field, frozen
+from typing import AnyStr, Final, NamedTuple
 
 from daxko_auth.model.decoding import (
     OPEN_END,
@@ -66,22 +64,21 @@ _LONGEST_WORD: Final = 40
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 )
+_DIGITS: Final = frozenset(bytes((digit,)) for digit in b"0123456789ABCDEFabcdef")
 _LINE_ENDS: Final = "\u2028\u2029"
 # As many as most texts have, garbage included.
 _MOST_CHARACTERS: Final = 1 << 16
 
 
-@frozen
-class Found:
+class Found(NamedTuple):
     """Where in a text a secret stands, in whatever spelling: from `start` to before `end`, or more widely."""
 
     start: int
     end: int
-    secret: Secret = field(repr=False)
+    secret: Secret
 
 
-@frozen
-class _Form:
+class _Form(NamedTuple):
     """A form of a secret that is looked for, without the bytes that were cut off its end."""
 
     secret: Secret
@@ -128,8 +125,12 @@ class KnownSecrets:
                 self._look_for(form, secret)
                 # A sign before it may make an escape of its beginning.
                 begun = {sign + form for sign in (b"%", b"\\", b"=", b"&")}
-                for eaten in own_forms(*begun)[1] - begun:
-                    self._look_for(eaten, secret, is_exact=True)
+                eaten = own_forms(*begun)[1] - begun
+                # And with a digit between them, as in `=b0`.
+                if form[:1] in _DIGITS:
+                    eaten |= {bytes((16 * high + int(form[:1], 16),)) + form[1:] for high in range(16)}
+                for each in eaten:
+                    self._look_for(each, secret, is_exact=True)
 
     def _look_for(self, written: bytes, secret: Secret, *, is_exact: bool = False) -> None:
         # Its last sign may be the first one of an escape with what follows.

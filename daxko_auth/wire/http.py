@@ -20,11 +20,10 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from attrs import frozen
 
 from daxko_auth.model.errors import CredentialsError
 from daxko_auth.model.origin import PORTS, Origin, is_host_name, is_loopback
@@ -161,8 +160,7 @@ def why_refused(error: OSError) -> str:
     )
 
 
-@frozen
-class EnvironmentProxy:
+class EnvironmentProxy(NamedTuple):
     """The proxy the environment asks for."""
 
     #: The name of the variable, such as `HTTPS_PROXY`.

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
 import httpx
 from attrs import field, frozen
@@ -80,8 +80,7 @@ class Answered(Protocol):
         ...
 
 
-@frozen
-class Grant:
+class Grant(NamedTuple):
     """A token response (RFC 6749 section 5.1) that can be used."""
 
     secret: Secret

@@ -8,10 +8,9 @@ import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NamedTuple, NoReturn, cast
 
 import httpx
-from attrs import frozen
 
 from daxko_auth.model.errors import UntrustedOriginError
 from daxko_auth.model.fork import reset_after_fork
@@ -68,8 +67,7 @@ class OwnedTransport(httpx.BaseTransport):
             self._made = {}
 
 
-@frozen(eq=False)
-class _LoopsOwn:
+class _LoopsOwn(NamedTuple):
     """The transport of one event loop, and what closes it when the loop ends."""
 
     loop: weakref.ref[Any]
@@ -185,8 +183,7 @@ class AnswerTooLarge(httpx.TransportError):
     """The body was longer than `LARGEST_ANSWER` and the rest was not read."""
 
 
-@frozen
-class Head:
+class Head(NamedTuple):
     """An answer without its body."""
 
     status_code: int

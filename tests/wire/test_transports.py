@@ -15,7 +15,6 @@ import anyio.to_thread
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint, current_token
-from attrs import evolve
 from support import PATIENCE
 
 from daxko_auth.model.origin import Origin
@@ -313,7 +312,7 @@ def test_a_loop_that_is_gone_altogether_is_forgotten_as_well() -> None:
     async def main() -> None:
         assert await pool_of(transport) == 0
         (own,) = transport._by_loop.values()
-        elsewhere = evolve(own, loop=weakref.ref(type("Loop", (), {})()))
+        elsewhere = own._replace(loop=weakref.ref(type("Loop", (), {})()))
         transport._by_loop[id(current_token().native_token)] = elsewhere
         assert await pool_of(transport) == 1
         await own.transport.aclose()
