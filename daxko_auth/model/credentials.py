@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 from attrs import field, frozen
 
@@ -70,6 +70,7 @@ class Account(ABC):
         """
 
 
+@hides_locals
 @frozen(init=False)
 class ApiCredentials(Account):
     """
@@ -86,7 +87,6 @@ class ApiCredentials(Account):
     #: The bearer of the partner token endpoint, and of nothing else.
     refresh_token: Secret
 
-    @hides_locals
     def __init__(self, username: str, password: str | Secret, refresh_token: str | Secret) -> None:
         """
         Check and keep the three.
@@ -127,10 +127,11 @@ class ApiCredentials(Account):
         `DAXKO_USERNAME_FILE` and so on name. `environ` replaces `os.environ`. A blank setting counts as not set.
 
         Raises:
+            TypeError: `environ` is no mapping of strings.
             CredentialsError: naming the setting that is missing, blank, doubled, misspelt, unreadable,
                 ill-formed or in another's place. Nothing was sent.
         """
-        settings = _Settings(os.environ if environ is None else environ)
+        settings = _Settings.of(environ)
         missing = [name for name in _SETTINGS if not {name, f"{name}_FILE"} & settings.names]
         if missing:
             raise CredentialsError(_missing(missing, settings))
@@ -148,7 +149,7 @@ def base_url_from_env(environ: Mapping[str, str] | None = None) -> str | None:
         CredentialsError: it is not set, but a setting is whose name is nearly the same. Going on would send
             the credentials to the default.
     """
-    settings = _Settings(os.environ if environ is None else environ)
+    settings = _Settings.of(environ)
     if _BASE_URL in settings.names:
         return settings.text(_BASE_URL)
     for name in sorted(settings.names):
@@ -167,7 +168,7 @@ def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secr
     Raises:
         CredentialsError: naming the setting that is doubled or unreadable.
     """
-    settings = _Settings(os.environ if environ is None else environ)
+    settings = _Settings.of(environ)
     names = (_PASSWORD, _MEMBER_PASSWORD, _REFRESH_TOKEN)
     is_set = [name for name in names if {name, f"{name}_FILE"} & settings.names]
     found = {name: _read_setting(name, settings) for name in is_set}
@@ -176,7 +177,7 @@ def secrets_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Secr
 
 def settings_in_env(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return the names under which the account and the base URL are set: `DAXKO_PASSWORD`, `DAXKO_PASSWORD_FILE`."""
-    settings = _Settings(os.environ if environ is None else environ)
+    settings = _Settings.of(environ)
     names = [_BASE_URL, *(name + ending for name in _SETTINGS for ending in ("", "_FILE"))]
     return [name for name in names if name in settings.names]
 
@@ -187,6 +188,28 @@ class _Settings:
 
     # Said here too: rich looks at the fields of an attrs class, not at its repr.
     _values: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] | None) -> Self:
+        """Take these, or the environment's; what is of no use here may be of any kind, as python-dotenv has it."""
+        given: Mapping[object, object] = cast("Any", os.environ if environ is None else environ)
+        if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
+            msg = (
+                f"environ is a mapping of settings, such as os.environ, not {type(given).__name__}. If it is a file, "
+                "read it, and pass what it sets"
+            )
+            raise TypeError(msg)
+        values: dict[str, str] = {}
+        for name, value in given.items():
+            if not isinstance(name, str):
+                msg = f"environ is a mapping of strings, such as os.environ, not of {type(name).__name__}; pass one"
+                raise TypeError(msg)
+            if isinstance(value, str):
+                values[name] = value
+            elif name.removesuffix("_FILE") in {*_SETTINGS, _MEMBER_PASSWORD, _BASE_URL}:
+                msg = f"{name} is a string, not {type(value).__name__}; pass one, or leave {name} out"
+                raise CredentialsError(msg)
+        return cls(values)
 
     @property
     def names(self) -> frozenset[str]:

@@ -24,11 +24,12 @@ def hides_locals(entry: Any) -> Any:
     """
     Decorate a public function or coroutine function: no error that leaves it shows a local of the frames in between.
 
-    Of a class, it is the constructor that is decorated.
+    Of a class whose objects do not change, the constructor is decorated, and what refuses a change.
     """
     if isinstance(entry, type):
         constructed = cast("Any", entry)
         constructed.__init__ = _hiding(constructed.__init__)
+        constructed.__setattr__ = _hiding(constructed.__setattr__)
         return entry
     return _hiding_async(entry) if inspect.iscoroutinefunction(entry) else _hiding(entry)
 

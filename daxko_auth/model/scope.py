@@ -70,6 +70,7 @@ class Scope(ABC):
         return self.wire
 
 
+@hides_locals
 @frozen(init=False, repr=False)
 class ClientScope(Scope):
     """The one Daxko client a token may act for; sent as `scope`. Not a list of permissions."""
@@ -77,7 +78,6 @@ class ClientScope(Scope):
     #: The number Daxko gave the customer organisation, e.g. 9999.
     client_id: int
 
-    @hides_locals
     def __init__(self, client_id: "int | str | Scope") -> None:
         """
         Take `9999`, `"9999"`, `"client:9999"` or another ClientScope.

@@ -75,6 +75,7 @@ class Secret:
     def __bool__(self) -> bool:
         return bool(self._value)
 
+    @hides_locals
     def __setattr__(self, name: str, value: object) -> NoReturn:
         msg = f"a secret does not change; {name!r} was not set"
         raise AttributeError(msg)

@@ -52,9 +52,18 @@ class AccessToken:
         `early_expiry` is the margin in seconds, at most a tenth of the token's life; 0 is none.
 
         Raises:
+            TypeError: `now` is no datetime or a naive one, or `early_expiry` no number.
             ValueError: `early_expiry` is below zero.
         """
-        if early_expiry < 0:
+        if not isinstance(now, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
+            msg = f"now is an aware datetime, not {type(now).__name__}; pass one, such as datetime.now(UTC)"
+            raise TypeError(msg)
+        if now.utcoffset() is None:
+            raise TypeError("now is a naive datetime; pass an aware one, such as datetime.now(UTC)")
+        if not isinstance(early_expiry, int | float) or isinstance(early_expiry, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
+            msg = f"early_expiry is a margin in seconds, not {type(early_expiry).__name__}; pass a number, at least 0"
+            raise TypeError(msg)
+        if not early_expiry >= 0:  # NaN is not, either
             raise ValueError("early_expiry is a margin in seconds, at least 0")
         return now < self.expires_at - timedelta(seconds=early_expiry_of(self.expires_in, early_expiry))
 

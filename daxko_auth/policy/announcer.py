@@ -3,10 +3,12 @@ Tells the program what happens, and lets nothing that the program does with it c
 """
 
 import _thread
+import inspect
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final, cast
 
 from daxko_auth.model.events import Event
 from daxko_auth.model.log import WarningThrottle, warn
@@ -26,6 +28,7 @@ class Announcer:
         self._clock = clock
         self._failed = WarningThrottle()
         self._lost = WarningThrottle()
+        self._unawaited = WarningThrottle()
         self._is_closed = False
         # One for each event that was dropped since the last that was told: a list counts itself.
         self._dropped: list[None] = []
@@ -67,7 +70,7 @@ class Announcer:
             return
         self._telling = _thread.get_ident()
         try:
-            on_event(event)
+            self._dispose_of(on_event(event))
         except BaseException as error:
             # In the main thread, which tells where no thread can be had, it may be Ctrl-C.
             if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
@@ -88,6 +91,20 @@ class Announcer:
                 dropped,
                 level=self._lost.level(self._clock.monotonic()),
             )
+
+    def _dispose_of(self, returned: object) -> None:
+        """Warn of what somebody would have to await, or to go through, for anything to happen."""
+        if not (inspect.isawaitable(returned) or inspect.isgenerator(returned) or inspect.isasyncgen(returned)):
+            return
+        with suppress(Exception):  # of the program's own object
+            # Or else Python warns as well, wherever it is collected.
+            cast("Any", returned).close()
+        warn(
+            "on_event returned something to be awaited (%s), and nobody awaits it; pass a plain function, which may "
+            "call loop.call_soon_threadsafe(...)",
+            type(returned).__name__,
+            level=self._unawaited.level(self._clock.monotonic()),
+        )
 
 
 def _set(told: SharedResult[bool]) -> None:

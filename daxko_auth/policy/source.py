@@ -44,12 +44,15 @@ from daxko_auth.policy import holds
 from daxko_auth.policy.account_state import AccountState
 from daxko_auth.policy.announcer import Announcer
 from daxko_auth.policy.arguments import (
+    unfit_call,
     unfit_clock,
     unfit_concurrency,
     unfit_on_event,
     unfit_policy,
+    unfit_scopes,
     unfit_store,
     unfit_timeout,
+    unfit_token,
 )
 from daxko_auth.policy.clock import SYSTEM_CLOCK, Clock
 from daxko_auth.policy.flight import Flight, Outcome, Slot, State, is_renewing
@@ -188,7 +191,7 @@ class TokenSource:
             return _token_in(self._join(self._find(self._slot_of(scope)), timeout))
         except BaseException as error:
             # What `hides_locals` does, whose call would cost every caller of a fresh token.
-            del scope
+            del scope, timeout
             empty_frames(error)
             raise
 
@@ -200,7 +203,7 @@ class TokenSource:
         try:
             return _token_in(await self._ajoin(self._find(self._slot_of(scope)), timeout))
         except BaseException as error:
-            del scope  # as in `token`
+            del scope, timeout  # as in `token`
             empty_frames(error)
             raise
 
@@ -211,9 +214,7 @@ class TokenSource:
 
         The next caller gets another one. `DaxkoAuth` does this by itself after a 401.
         """
-        if not isinstance(token, AccessToken):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
-            msg = f"reject takes the AccessToken that token() returned, not {type(token).__name__}; pass that"
-            raise TypeError(msg)
+        _check_call("reject", token)
         if not self._closing.is_set():
             self._reject(self._slot_of(token.scope), token)
 
@@ -228,12 +229,14 @@ class TokenSource:
         Raises:
             TokenRequestError: no other token is to be had.
         """
+        _check_call("replacement_for", token, method, path)
         found = self._find_after_401(token, method, path)
         return None if found is None else self._replacement(token, self._join(found, None))
 
     @hides_locals
     async def areplacement_for(self, token: AccessToken, *, method: str = "", path: str = "") -> AccessToken | None:
         """Return the same as `replacement_for`, awaiting."""
+        _check_call("areplacement_for", token, method, path)
         found = self._find_after_401(token, method, path)
         return None if found is None else self._replacement(token, await self._ajoin(found, None))
 
@@ -245,6 +248,7 @@ class TokenSource:
         If it was, the 401s of this method and path are handed over for a while (`RenewalPolicy.hold`) without a
         renewal: asking for more tokens would be a storm. If it was not, it is dropped, and the next call has a new one.
         """
+        _check_call("replacement_refused", token, method, path)
         if self._closing.is_set():
             return False
         slot = self._slot_of(token.scope)
@@ -281,6 +285,7 @@ class TokenSource:
         At most four times per `RenewalPolicy.hold` for all calls of one scope, because without a replay nobody learns
         whether a new token helps.
         """
+        _check_call("refused_without_replay", token, method, path)
         if self._closing.is_set():
             return False
         slot = self._slot_of(token.scope)
@@ -302,6 +307,7 @@ class TokenSource:
         For adapters, where the program's own code came between. At most four times per `RenewalPolicy.hold`, together
         with calls that were not replayed: whether a new token helps cannot be seen, either.
         """
+        _check_call("doubt", token)
         if self._closing.is_set():
             return
         slot, now = self._slot_of(token.scope), self._clock.monotonic()
@@ -319,8 +325,12 @@ class TokenSource:
 
         Raises:
             CredentialsError: one of `scopes` is not the number of a Daxko client; nothing was sent.
+            TypeError: `scopes` is a single one.
             ValueError: `concurrency` is no whole number above zero.
         """
+        unfit = unfit_scopes(scopes)
+        if unfit is not None:
+            raise TypeError(unfit)
         unfit = unfit_concurrency(concurrency)
         if unfit is not None:
             raise ValueError(unfit)
@@ -672,6 +682,12 @@ def origin_of(base_url: str | None) -> Origin:
         return Origin.of(base_url)
     from_env = base_url_from_env()
     return Origin.of(DEFAULT_BASE_URL) if from_env is None else Origin.of(from_env, setting="DAXKO_BASE_URL")
+
+
+def _check_call(what: str, token: object, method: object = "", path: object = "") -> None:
+    unfit = unfit_token(token, what) or unfit_call(method, path)
+    if unfit is not None:
+        raise TypeError(unfit)
 
 
 def _token_in(outcome: Outcome) -> AccessToken:

@@ -113,7 +113,8 @@ class FileStore:
     may be pickled.
 
     Raises:
-        TokenStoreError: the folder cannot be one that is this user's only.
+        TokenStoreError: the folder cannot be one that is this user's only, or is a URL.
+        TypeError: `folder` is no path.
     """
 
     @hides_locals
@@ -123,9 +124,8 @@ class FileStore:
                 "token store: a FileStore keeps others out by owners and modes of files, which this system does not "
                 "have. Use a MemoryStore or a RedisStore"
             )
-        if folder is None:
-            folder = _cache_of_this_user()
-        self._folder = PrivateFolder(os.fspath(folder))
+        path = os.fspath(_cache_of_this_user()) if folder is None else _path_of(folder)
+        self._folder = PrivateFolder(path)
         self._troubles: defaultdict[str, WarningThrottle] = defaultdict(WarningThrottle)
         # What there is to warn of once no lock is held.
         self._untold: deque[tuple[str, str]] = deque()
@@ -140,8 +140,9 @@ class FileStore:
         Raises:
             TokenStoreError: the folder cannot be used.
         """
+        entry = _entry(key)
         with suppress(FileNotFoundError), self._folder.opened() as folder:
-            return self._kept(folder, key)
+            return self._kept(folder, key, entry)
         return None
 
     @hides_locals
@@ -158,7 +159,7 @@ class FileStore:
         with self._where_writable(self._folder.path), self._folder.opened(make=True) as folder:
             with folder.written(entry, sealed(key, token)) as new, ExitStack() as held:
                 lock = self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
-                kept = self._kept(folder, key)
+                kept = self._kept(folder, key, entry)
                 if kept is None or kept.expires_at <= token.expires_at:
                     with self._where_writable(self._folder.path / entry):
                         folder.replace(entry, new)
@@ -182,7 +183,7 @@ class FileStore:
         with self._where_writable(self._folder.path), suppress(FileNotFoundError), self._folder.opened() as folder:
             with ExitStack() as held:
                 self._lock(held, folder, _FOLDER_LOCK, _FOLDER_LOCK_WAIT)
-                if self._kept(folder, key) == token:
+                if self._kept(folder, key, entry) == token:
                     with self._where_writable(self._folder.path / entry):
                         folder.remove(entry)
             folder.sync()
@@ -216,8 +217,7 @@ class FileStore:
                 # once a month, and that costs a token request.
                 os.utime(lock)
 
-    def _kept(self, folder: OpenFolder, key: TokenKey) -> AccessToken | None:
-        entry = _entry(key)
+    def _kept(self, folder: OpenFolder, key: TokenKey, entry: str) -> AccessToken | None:
         try:
             token = unsealed(key, folder.read(entry, LARGEST_ENTRY))
             why = "does not open: it is damaged, or another version's"
@@ -311,6 +311,22 @@ class FileStore:
 
     def __repr__(self) -> str:
         return f"<FileStore in {self._folder.path}>"
+
+
+def _path_of(folder: str | os.PathLike[str]) -> str:
+    path: object = None
+    with suppress(TypeError):  # it is none
+        path = os.fspath(folder)
+    if not isinstance(path, str):
+        msg = f"a FileStore takes the path of a folder, not {type(folder).__name__}; pass a string or a pathlib.Path"
+        raise TypeError(msg)
+    # In a Path the two slashes are one.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
+        raise TokenStoreError(
+            "token store: a FileStore takes the path of a folder, and this is a URL. Pass a path, or pass the URL of a "
+            "Redis to RedisStore"
+        )
+    return path
 
 
 def _cache_of_this_user() -> os.PathLike[str]:

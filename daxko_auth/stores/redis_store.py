@@ -114,7 +114,8 @@ class RedisStore:
     @hides_locals
     def read(self, key: TokenKey) -> AccessToken | None:
         """Return the token kept for `key`, usable or not."""
-        entry = self._once(lambda send: _kept(send, _names(key)[0]))
+        name, _ = _names(key)
+        entry = self._once(lambda send: _kept(send, name))
         token = unsealed(key, entry)
         if entry and token is None:
             self._warn(key)

@@ -38,18 +38,37 @@ def entry_name(key: TokenKey) -> str:
     Return the name of the entry for `key`: the customer organisation, and what tells accounts and origins apart.
 
     The second part is keyed with the account's secrets: nobody without them can check a guess against it.
+
+    Raises:
+        TypeError: `key` is something else.
     """
+    _require_key(key)
     mac = HMAC(_derived(key.credentials, b"name"), SHA256())
     mac.update(_owner(key))
     return f"{key.scope.customer_id}-{mac.finalize()[:16].hex()}"
 
 
 def sealed(key: TokenKey, token: AccessToken) -> bytes:
-    """Return the entry that keeps `token` for `key`."""
+    """
+    Return the entry that keeps `token` for `key`.
+
+    Raises:
+        TypeError: one of them is something else.
+    """
+    _require_key(key)
+    if not isinstance(token, AccessToken):  # pyright: ignore[reportUnnecessaryIsInstance] - callers are not all typed
+        msg = f"token is an AccessToken, not {type(token).__name__}; pass what token() of a TokenSource returned"
+        raise TypeError(msg)
     nonce = urandom(_NONCE_BYTES)
     head = _HEAD.pack(round(token.expires_at.timestamp() * 1e6), token.expires_in)
     cipher = AESGCM(_derived(key.credentials, b"entry"))
     return _VERSION + nonce + cipher.encrypt(nonce, head + token.reveal().encode(), _VERSION + _owner(key))
+
+
+def _require_key(key: object) -> None:
+    if not isinstance(key, TokenKey):
+        msg = f"key is a TokenKey, not {type(key).__name__}; pass TokenKey(origin, credentials, ClientScope(9999))"
+        raise TypeError(msg)
 
 
 def unsealed(key: TokenKey, entry: bytes) -> AccessToken | None:

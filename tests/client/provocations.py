@@ -199,6 +199,13 @@ class StuckStore(MemoryStore):
         return super().turn(key, timeout)
 
 
+class AsyncStore(MemoryStore):
+    """A store of the program's own, for event loops."""
+
+    async def read(self, key: TokenKey) -> AccessToken | None:  # type: ignore[override]
+        """Find nothing."""
+
+
 class BrokenClock(FakeClock):
     """A clock of the program's own that fails where tokens are renewed."""
 
@@ -399,6 +406,11 @@ def sign_in_with_two_old_tokens(stage: Stage) -> object:
     return sign_in(stage, source=source)
 
 
+def refused_by_bytes(source: TokenSource) -> object:
+    """Tell a source of a refused call, as a library does that has paths as bytes."""
+    return source.replacement_refused(source.token(9999), method="GET", path=CANARY.encode())  # type: ignore[arg-type]
+
+
 def mistaken_path(stage: Stage) -> object:
     """Attach the refresh token to a path that takes the access token; only a mistake of ours could."""
     bearer = BearerAuth(BearerKind.REFRESH_TOKEN, stage.credentials().refresh_token.reveal, stage.source().origin)
@@ -420,6 +432,18 @@ def store_in_an_open_folder(stage: Stage) -> object:
     folder.mkdir(0o755)
     stage.stack.callback(folder.rmdir)
     return stored(stage, store)
+
+
+def store_on_a_full_disk(stage: Stage) -> object:
+    """Keep a token where there is no space."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = stage.folder / "tokens"
+    stage.stack.callback(shutil.rmtree, folder)
+    stage.monkeypatch.setattr(os, "fsync", full)
+    return stored(stage, FileStore(folder))
 
 
 def store_behind_a_link(stage: Stage) -> object:
@@ -523,6 +547,9 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
         stage.monkeypatch.setattr(exchange, "importlib", SimpleNamespace(import_module=out_of_files)),
         stage.source(),
     ),
+    "The environment is the path of a file": lambda _: ApiCredentials.from_env(CANARY),  # type: ignore[arg-type]
+    "The environment is one of bytes": lambda _: ApiCredentials.from_env({CANARY.encode(): b""}),  # type: ignore[dict-item]
+    "A setting has no value": lambda _: ApiCredentials.from_env({**env(), "DAXKO_PASSWORD": None}),  # type: ignore[dict-item]
     "The scope is a name": lambda _: ClientScope(WRONG),
     "The scope is blank": lambda _: ClientScope(""),
     "The scope is half a scope": lambda _: ClientScope(f"client:{WRONG}"),
@@ -538,6 +565,17 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     "A source is made without credentials": lambda _: TokenSource(WRONG),  # type: ignore[arg-type]
     "A source is given a client for a transport": lambda stage: stage.source(http=httpx.Client(verify=False)),  # noqa: S501
     "A token is rejected by its text": lambda stage: stage.source().reject(WRONG),  # type: ignore[arg-type]
+    "A replacement is asked for with a token's text": lambda stage: stage.source().replacement_for(WRONG),  # type: ignore[arg-type]
+    "The path of a refused call is bytes": lambda stage: refused_by_bytes(stage.source()),
+    "One scope is warmed": lambda stage: stage.source().warm(WRONG),
+    "A token is looked at with a time that is none": lambda stage: stage.source().token(9999).usable_at(0.0),  # type: ignore[arg-type]
+    "A token is looked at with a naive time": lambda stage: (
+        stage.source().token(9999).usable_at(datetime(2030, 1, 1))  # noqa: DTZ001 - that is what it is about
+    ),
+    "A token is looked at with a margin that is text": lambda stage: (
+        stage.source().token(9999).usable_at(datetime.now(UTC), WRONG)  # type: ignore[arg-type]
+    ),
+    "A source is given a store for event loops": lambda stage: stage.source(store=AsyncStore()),
     "A member's password is bytes": lambda stage: stage.use(
         stage.source(),
         lambda daxko: daxko.member_token("member_name", WRONG.encode()),
@@ -696,6 +734,14 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     ),
     # A store cannot be used.
     "The folder of a store is a file": lambda _: FileStore(os.devnull),
+    "The folder of a store is a URL": lambda _: FileStore(f"redis://user:{CANARY}@localhost"),
+    "The folder of a store is a number": lambda _: FileStore(5),  # type: ignore[arg-type]
+    "The folder of a store cannot be used": store_on_a_full_disk,
+    "A store is asked about a scope": lambda stage: FileStore(stage.folder / "none").read(WRONG),  # type: ignore[arg-type]
+    "A store is to keep a token's text": lambda stage: FileStore(stage.folder / "none").write(
+        TokenKey(stage.sandbox.base_url, stage.credentials(), ClientScope(9999)),
+        WRONG,  # type: ignore[arg-type]
+    ),
     "The folder of a store becomes open to others": store_in_an_open_folder,
     "The folder of a store stays locked": store_in_a_locked_folder,
     "The system cannot keep a folder private": lambda stage: (
@@ -709,6 +755,7 @@ PROVOCATIONS: Final[dict[str, Deed]] = {
     ),
     "The URL of a store is none": lambda _: RedisStore(f"redis://{CANARY}/{CANARY}@localhost"),
     "The URL of a store lets others in between": lambda _: RedisStore(f"rediss://:{CANARY}@one?ssl_cert_reqs=none"),
+    "The URL of a store names no certificates": lambda _: RedisStore(f"rediss://:{CANARY}@one?ssl_ca_certs=/{CANARY}"),
     "The client of a store is async": lambda _: RedisStore(redis.asyncio.Redis()),
     "The client of a store decodes": lambda _: RedisStore(redis.Redis(decode_responses=True)),
     "The client of a store may wait for ever": lambda _: RedisStore(redis.Redis(socket_timeout=None)),

@@ -1,6 +1,8 @@
 """Credentials read from the environment, or from the files it names."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -247,3 +249,25 @@ def test_secrets_alone_are_read_where_they_are_set(tmp_path: Path) -> None:
     assert secrets_from_env({"DAXKO_USERNAME": "a-name"}) == {}
     with pytest.raises(CredentialsError, match="both DAXKO_PASSWORD and DAXKO_PASSWORD_FILE"):
         secrets_from_env({"DAXKO_PASSWORD": "a-password", "DAXKO_PASSWORD_FILE": str(kept)})
+
+
+@pytest.mark.parametrize("read", [ApiCredentials.from_env, base_url_from_env, secrets_from_env])
+@pytest.mark.parametrize("environ", [".env", b".env", 5, ["DAXKO_USERNAME"], {b"DAXKO_USERNAME": b"ann"}])
+def test_what_is_no_environment_is_said_to_be_that(read: Callable[[Any], object], environ: Any) -> None:
+    """The path of a file of settings is the likeliest, and os.environb the next."""
+    with pytest.raises(TypeError, match=r"^environ is a mapping of s.*, such as os\.environ, not"):
+        read(environ)
+
+
+@pytest.mark.parametrize("read", [ApiCredentials.from_env, secrets_from_env])
+@pytest.mark.parametrize("name", ["DAXKO_PASSWORD", "DAXKO_PASSWORD_FILE"])
+def test_a_setting_that_is_no_string_is_named(read: Callable[[Any], object], name: str) -> None:
+    """python-dotenv gives None for a line without a value."""
+    with pytest.raises(CredentialsError, match=rf"^{name} is a string, not NoneType; pass one, or leave {name} out$"):
+        read({name: None})
+
+
+def test_a_setting_of_somebody_else_may_be_anything() -> None:
+    """What is passed is often the whole file of a program's settings."""
+    settings = {"DAXKO_USERNAME": "ann", "DAXKO_PASSWORD": "a-password", "DAXKO_REFRESH_TOKEN": "a.refresh.token"}
+    assert ApiCredentials.from_env(cast("Any", {**settings, "DEBUG": None, "PORT": 8000})).username == "ann"

@@ -10,9 +10,12 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
+from leaks.rendering import rendered
 
+from daxko_auth import AccessToken, ApiCredentials, ClientScope, MemberToken
 from daxko_auth.model.secret import MaskedFields, Secret, fingerprint
 
 CANARY = "canary-of-the-secret-7c1f"
@@ -182,3 +185,33 @@ def test_fields_show_their_names_and_pickle_nothing() -> None:
     assert str(caught.value) == (
         "the fields of an answer may be secret and are not pickled; pass on the values that are needed, by name"
     )
+
+
+@pytest.mark.parametrize("name", ["value", "_value"])
+def test_a_new_value_that_is_refused_is_in_no_traceback(name: str) -> None:
+    """It is the new password."""
+    with pytest.raises(AttributeError, match="a secret does not change") as caught:
+        setattr(Secret("old"), name, "canary-of-a-new-one")
+
+    assert "canary" not in rendered(caught.value)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ApiCredentials("ann", "a-password", "a.refresh.token"),
+        AccessToken(ClientScope(9999), Secret("a-token"), datetime.now(UTC), 60),
+        MemberToken(Secret("a-token"), datetime.now(UTC), 60, {}),
+        ClientScope(9999),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+def test_what_holds_secrets_does_not_change_and_shows_no_new_value(made: object) -> None:
+    """Whoever rotates a password may try to set it."""
+    with pytest.raises(AttributeError) as caught:
+        setattr(made, "password", "canary-of-a-new-one")  # noqa: B010 - as typed checkers would refuse it
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    theirs = [frame.f_locals for frame in frames if frame.f_code.co_filename != __file__]
+    assert theirs
+    assert "canary" not in repr(theirs)

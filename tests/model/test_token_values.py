@@ -48,18 +48,33 @@ def test_a_token_is_usable_until_the_margin_before_its_end(life: int, before_end
 
 
 def test_the_margin_and_the_time_zone_are_the_callers() -> None:
-    """An aware moment is a moment wherever it was read; a naive one is refused by Python."""
+    """An aware moment is a moment wherever it was read; a naive one is none."""
     elsewhere = (END - timedelta(seconds=30)).astimezone(timezone(timedelta(hours=-8)))
     assert not TOKEN.usable_at(elsewhere)
     assert TOKEN.usable_at(elsewhere, early_expiry=0)
-    with pytest.raises(TypeError, match="naive"):
+    with pytest.raises(TypeError, match=r"^now is a naive datetime; pass an aware one"):
         TOKEN.usable_at(elsewhere.replace(tzinfo=None))
 
 
 def test_a_margin_below_zero_is_refused() -> None:
     """It would call a token usable that has ended."""
-    with pytest.raises(ValueError, match="at least 0"):
-        TOKEN.usable_at(END, -1)
+    for margin in (-1, float("nan"), float("-inf")):
+        with pytest.raises(ValueError, match=r"^early_expiry is a margin in seconds, at least 0$"):
+            TOKEN.usable_at(END, margin)
+
+
+@pytest.mark.parametrize("now", [1.0, 0, "2030-01-01", None, END.date()])
+def test_now_is_a_datetime(now: Any) -> None:
+    """Most programs have time.time() at hand."""
+    with pytest.raises(TypeError, match=r"^now is an aware datetime, not .*; pass one, such as datetime.now\(UTC\)$"):
+        TOKEN.usable_at(now)
+
+
+@pytest.mark.parametrize("margin", ["5", None, True, timedelta(seconds=5), b"5"])
+def test_a_margin_is_a_number(margin: Any) -> None:
+    """A setting that was read from the environment is none yet."""
+    with pytest.raises(TypeError, match=r"^early_expiry is a margin in seconds, not .*; pass a number, at least 0$"):
+        TOKEN.usable_at(END, margin)
 
 
 def test_two_tokens_are_equal_when_scope_and_secret_are() -> None:

@@ -372,3 +372,60 @@ def test_every_kind_of_event_is_public_and_names_its_scope() -> None:
 
     assert set(Event.__args__) == set(own)
     assert all("scope" in kind.__annotations__ for kind in own)
+
+
+class _Closed:
+    """Something to be awaited, by somebody else's library."""
+
+    def __await__(self) -> Any:
+        """Never end."""
+
+    def close(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+class _NotClosed:
+    """The same, with nothing to close."""
+
+    def __await__(self) -> Any:
+        """Never end."""
+
+
+async def _coroutine(event: Event) -> None:
+    raise AssertionError(event)
+
+
+def _generator(event: Event) -> Any:
+    yield event
+
+
+async def _async_generator(event: Event) -> Any:
+    yield event
+
+
+@pytest.mark.parametrize(
+    "returned", [_coroutine, _generator, _async_generator, lambda _: _Closed(), lambda _: _NotClosed()]
+)
+def test_what_a_callback_returns_to_be_awaited_is_closed_and_warned_of_once(
+    sandbox: Sandbox,
+    credentials: ApiCredentials,
+    caplog: pytest.LogCaptureFixture,
+    returned: Callable[[Event], object],
+) -> None:
+    """No function says of itself what it returns: `lambda event: queue.put(event)` loses every event."""
+    made: list[object] = []
+
+    def listen(event: Event) -> object:
+        made.append(returned(event))
+        return made[-1]
+
+    with TokenSource(credentials, sandbox.base_url, on_event=listen) as source:
+        assert source.token(9999)
+        told_all(source)
+
+    kind = type(made[0]).__name__
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(made) > 1
+    (line,) = warned
+    assert line.startswith(f"on_event returned something to be awaited ({kind}), and nobody awaits it; pass a plain")

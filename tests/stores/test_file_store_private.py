@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from keeping import KEY, PASSWORD, REFRESH_TOKEN, USERNAME, entry_in, token, warnings_of
+from leaks.rendering import rendered
 
 from daxko_auth import FileStore, TokenStoreError
 from daxko_auth.stores.sealing import entry_name
@@ -340,3 +341,34 @@ def test_a_system_without_owners_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delattr(os, "geteuid")
     with pytest.raises(TokenStoreError, match="Use a MemoryStore or a RedisStore"):
         FileStore(tmp_path)
+
+
+@pytest.mark.parametrize("given", [5, b"/tmp/x", ["tokens"], object(), Path])
+def test_what_is_no_path_is_said_to_be_that(given: Any) -> None:
+    """Python's own words name neither the store nor what to pass."""
+    with pytest.raises(TypeError, match=r"^a FileStore takes the path of a folder, not .*; pass a string or a pathlib"):
+        FileStore(given)
+
+
+class _PathOfBytes:
+    def __fspath__(self) -> bytes:
+        return b"/tmp/x"
+
+
+def test_a_path_of_bytes_is_refused_as_well() -> None:
+    """It would fail in the middle of something else."""
+    with pytest.raises(TypeError, match="not _PathOfBytes; pass"):
+        FileStore(cast("Any", _PathOfBytes()))
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix", "redis+socket", "https"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_url_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, kind: Callable[[str], Any]
+) -> None:
+    """Its password would stand in the name of the folder, and nothing would be shared."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TokenStoreError, match=r"this is a URL\. Pass a path, or pass the URL .* RedisStore$") as caught:
+        FileStore(kind(f"{scheme}://user:canary-pw@host:6379/0"))
+    assert "canary-pw" not in rendered(caught.value)
+    assert list(tmp_path.iterdir()) == []

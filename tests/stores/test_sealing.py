@@ -2,13 +2,18 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keeping import KEY, OTHERS, PASSWORD, REFRESH_TOKEN, USERNAME, key, token, whole
+from redis_server import RedisServer
 
+from daxko_auth import FileStore, RedisStore, TokenStore
 from daxko_auth.model.secret import Secret
 from daxko_auth.model.token_key import TokenKey
 from daxko_auth.model.tokens import AccessToken
@@ -120,3 +125,25 @@ def test_a_name_cannot_be_guessed_from_what_others_know() -> None:
     for secret in (USERNAME, PASSWORD, REFRESH_TOKEN):
         assert secret not in entry_name(KEY)
         assert secret.encode().hex() not in digits
+
+
+@pytest.mark.parametrize("make", [lambda _: FileStore("tokens"), RedisStore], ids=["files", "Redis"])
+def test_a_store_that_is_asked_about_something_else_says_what_to_pass(
+    shared_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], TokenStore]
+) -> None:
+    """A store can be asked explicitly, and a key is easily taken for its scope."""
+    monkeypatch.chdir(tmp_path)
+    store, wrong = make(shared_redis.url), cast("Any", "canary-of-a-password")
+    asked: list[Callable[[], object]] = [
+        lambda: store.read(wrong),
+        lambda: store.write(wrong, token()),
+        lambda: store.drop(wrong, token()),
+        lambda: store.turn(wrong, 0).__enter__(),
+    ]
+    for ask in asked:
+        with pytest.raises(
+            TypeError, match=r"^key is a TokenKey, not str; pass TokenKey\(origin, credentials, ClientS"
+        ):
+            ask()
+    with pytest.raises(TypeError, match=r"^token is an AccessToken, not str; pass what token\(\)"):
+        store.write(KEY, wrong)
