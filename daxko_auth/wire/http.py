@@ -195,7 +195,7 @@ def proxy_secrets(origin: Origin) -> tuple[Secret, ...]:
         return ()
     try:
         url = httpx.URL(_url_in(setting).reveal())
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         # Nothing is sent through it.
         return ()
     if not url.userinfo:
