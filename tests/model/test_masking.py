@@ -155,6 +155,22 @@ def test_signs_around_it_do_not_hide_a_secret(secret: str, spelling: str) -> Non
             assert found[-1].end >= len(before + spelt), (before, after)
 
 
+@pytest.mark.parametrize("before", ["=b", "%b", "=B", "%25b"])
+def test_a_digit_before_it_does_not_hide_a_secret_of_digits(before: str) -> None:
+    """With its first one it may be an escape, where the rest is spelt in another way."""
+    found = KnownSecrets([Secret("0000000 /")]).find(f"{before}0000000%20=2F")
+
+    assert found[0].start <= len(before)
+    assert found[-1].end == len(f"{before}0000000%20=2F")
+
+
+def test_a_secret_between_escapes_that_are_far_apart_is_found() -> None:
+    """Of what lies between them only as much is read again as a secret can reach."""
+    far = "x" * 5_000
+
+    assert KnownSecrets([Secret(WORD)]).mask(f"%41{far}pass%20w%C3%B6rd/7{far}%41") == f"%41{far}***{far}%41"
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_secret_that_begins_as_another_one_is_found(order: int) -> None:
     """The longer one, with its last sign eaten, is spelt like the shorter one."""

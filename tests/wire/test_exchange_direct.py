@@ -81,3 +81,13 @@ def test_a_transport_that_goes_straight_is_used(ask_once: AskOnce, host: str) ->
         httpx.HTTPTransport() as transport,
     ):
         assert isinstance(ask_once(base_url=f"http://{host}:{server.port}", transport=transport), AccessToken)
+
+
+def test_what_carries_no_bearer_may_go_anywhere() -> None:
+    """A transport of the program's own may ask others for something first: there is nothing in it to protect."""
+
+    class Sent:
+        headers = ((b"Host", b"other.example"),)
+
+    connection = ConnectionHandle(Origin.of("http://127.0.0.1:8700"))
+    connection.watch("http11.send_request_headers.started", {"request": Sent})
