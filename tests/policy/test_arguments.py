@@ -143,7 +143,7 @@ def test_warming_takes_many(sandbox: Sandbox, source: TokenSource, scopes: Any) 
     assert sandbox.token_requests() == 0
 
 
-@pytest.mark.parametrize("make", [list, tuple, set, iter, dict.fromkeys], ids=repr)
+@pytest.mark.parametrize("make", [list, tuple, set, iter, dict.fromkeys])
 def test_many_may_be_of_any_kind(source: TokenSource, make: Callable[[Any], Any]) -> None:
     """What can be gone through is enough."""
     assert list(source.warm(make([9999]))) == [ClientScope(9999)]
