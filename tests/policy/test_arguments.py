@@ -134,7 +134,11 @@ def test_warming_some_at_a_time_is_at_least_one(sandbox: Sandbox, source: TokenS
     assert sandbox.token_requests() == 0
 
 
-@pytest.mark.parametrize("scopes", ["9999", b"9999", bytearray(b"9999"), 9999, None, ClientScope(9999), iter])
+@pytest.mark.parametrize(
+    "scopes",
+    ["9999", b"9999", bytearray(b"9999"), 9999, None, ClientScope(9999), iter],
+    ids=lambda scopes: type(scopes).__name__,
+)
 def test_warming_takes_many(sandbox: Sandbox, source: TokenSource, scopes: Any) -> None:
     """Of each digit of a string there may be a Daxko client: another customer's."""
     with pytest.raises(TypeError, match=r"^scopes are many, not .*; pass a list: warm\(\[9999\]\)$"):
@@ -143,7 +147,7 @@ def test_warming_takes_many(sandbox: Sandbox, source: TokenSource, scopes: Any) 
     assert sandbox.token_requests() == 0
 
 
-@pytest.mark.parametrize("make", [list, tuple, set, iter, dict.fromkeys])
+@pytest.mark.parametrize("make", [list, tuple, set, iter, dict.fromkeys], ids=["list", "tuple", "set", "iter", "dict"])
 def test_many_may_be_of_any_kind(source: TokenSource, make: Callable[[Any], Any]) -> None:
     """What can be gone through is enough."""
     assert list(source.warm(make([9999]))) == [ClientScope(9999)]

@@ -17,7 +17,7 @@ from greenlet import getcurrent, greenlet
 
 from daxko_auth.model.log import log
 from daxko_auth.model.shared_result import SharedResult
-from daxko_auth.policy import flight, renewal_policy, source, workers
+from daxko_auth.policy import flight, renewal_policy, source, waiting, workers
 from daxko_auth.policy.clock import Waitable
 
 #: What simulated time 0 is on a clock that is right: a Sunday, 0:00.
@@ -123,11 +123,10 @@ def simulated(world: World, random: Random, exchange: object) -> Generator[None,
     result = type("Result", (Result,), {"__slots__": (), "world": world})
     with ExitStack() as stack:
         stack.enter_context(patch.object(workers, "start_thread", start_thread))
-        for module in (workers, flight):
-            stack.enter_context(patch.object(module, "_thread", SimpleNamespace(get_ident=getcurrent)))
         for module in (source, flight):
             stack.enter_context(patch.object(module, "SharedResult", result))
-        stack.enter_context(patch.object(source, "time", SimpleNamespace(monotonic=lambda: world.now)))
+        for module in (source, waiting, workers):
+            stack.enter_context(patch.object(module, "time", SimpleNamespace(monotonic=lambda: world.now)))
         stack.enter_context(patch.object(renewal_policy, "_RANDOM", random))
         stack.enter_context(patch.object(source, "Exchange", lambda *_: exchange))
         # A warning a minute from each of 10,000 workers is nothing anybody reads.
