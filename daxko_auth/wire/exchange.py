@@ -50,9 +50,6 @@ _NEEDED: Final = (
     "daxko_api.api.partners.request_access_token",
     "httpcore",
     "dateutil.parser",
-    # With the second the first finds its file.
-    "certifi",
-    "importlib.readers",
 )
 _CHARSETS: Final = ("idna", "cp1252", "utf-16-be", "utf-16-le")
 
@@ -301,6 +298,8 @@ def _import_the_rest() -> str | None:
             importlib.import_module(module)
         for charset in _CHARSETS:
             codecs.lookup(charset)
+        # It imports what it finds its file with.
+        importlib.import_module("certifi").where()
     except OSError as error:
         return why_refused(error)
     return None
