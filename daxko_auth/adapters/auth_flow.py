@@ -27,6 +27,7 @@ from daxko_auth.model.hidden_locals import empty_frames, hides_locals
 from daxko_auth.model.scope import ScopeLike
 from daxko_auth.model.tokens import AccessToken
 from daxko_auth.policy.source import TokenSource
+from daxko_auth.wire.direct import require_direct
 from daxko_auth.wire.token_response import Answered
 
 #: Where a 401 that is handed over says why: `response.extensions[NOTE]`, a sentence.
@@ -315,12 +316,7 @@ class AuthFlow(Generic[_RequestT, _ResponseT]):
 
 
 class _Watch:
-    """
-    Looks on while a request to plain http is sent, and stops it before a proxy, or anybody else, gets the token.
-
-    httpcore tells it of each step (the `trace` extension), whatever the proxy was set with: the environment,
-    `proxy=`, `mounts=` or a transport.
-    """
+    """Looks on while a request to plain http is sent, and stops it before a proxy, or anybody else, gets the token."""
 
     def __init__(self, calls: Calls, theirs: Callable[[str, Any], Any] | None, *, asynchronous: bool) -> None:
         self._calls = calls
@@ -330,29 +326,10 @@ class _Watch:
 
     def __call__(self, step: str, info: Mapping[str, Any]) -> object:
         """Be told of a step; for the asynchronous side, in return for something to await."""
-        if step.startswith("socks."):
-            self._calls.refuse_proxy()
-        if step.endswith(".send_request_headers.started"):
-            self._look_at(info["request"])
+        require_direct(self._calls.origin, step, info, self._calls.refuse_proxy)
         if self.theirs is not None:
             return self.theirs(step, info)
         return _nothing() if self._asynchronous else None
-
-    def _look_at(self, sent: Any) -> None:  # noqa: ANN401 - a request of httpcore, or of httpcore2
-        if any(name.lower() == b"authorization" for name, _ in sent.headers):
-            # A proxy is sent a whole URL; a path goes to where a hook of the program, or a redirect, led.
-            if not sent.url.target.startswith(b"/"):
-                self._calls.refuse_proxy()
-            self._calls.origin.require(_ConnectedTo(sent.url))
-
-
-class _ConnectedTo:
-    """A URL of httpcore, as the origin takes it."""
-
-    def __init__(self, url: Any) -> None:  # noqa: ANN401 - a URL of httpcore, or of httpcore2
-        host, port = url.host, url.port
-        self.scheme = url.scheme.decode("ascii")
-        self.netloc = (b"[%b]" if b":" in host else b"%b") % host + (b"" if port is None else b":%d" % port)
 
 
 async def _nothing() -> None:

@@ -18,7 +18,7 @@ class DaxkoAuth(AuthFlow[httpx.Request, httpx.Response], httpx.Auth):
 
     URL, `Host`, TLS name and target are judged before the bearer is attached, and a request to the sandbox is refused
     to every proxy. The program's own request hooks run after that: one that changes a URL at Daxko takes the bearer
-    along. (`Daxko.http` refuses that, too.) A transport of the program's own that makes the request anew, without its
+    along. (`Daxko.http` refuses that, too.) A transport of the program's own that makes the request again, without its
     extensions, hides its proxy: to the sandbox it then takes the bearer along.
     """
 

@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 
 class SharedResult(Generic[_Result]):
-    """Empty until `set`; after that it never changes. Whoever stops waiting harms nobody."""
+    """Empty until `set`; after that it never changes. A caller that stops waiting does not affect the others."""
 
     __slots__ = ("_result", "_tasks", "_threads")
 

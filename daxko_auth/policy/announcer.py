@@ -56,7 +56,7 @@ class Announcer:
         return told
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: what was not told yet, the parent tells."""
+        """Begin again: what was not told yet, the parent tells."""
         self._telling = None
         self._workers = Workers("daxko-auth events")
 

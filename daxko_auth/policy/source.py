@@ -82,7 +82,7 @@ class TokenSource:
     Access tokens of one API account, for any number of Daxko clients, threads and tasks.
 
     One token request at a time per scope, shared by everyone who waits. Keep one for the life of
-    the program: tokens are held in it, and it is never shared behind your back.
+    the program: tokens are held in it, and it is never shared implicitly.
     """
 
     @hides_locals
@@ -302,7 +302,7 @@ class TokenSource:
     @hides_locals
     def doubt(self, token: AccessToken) -> None:
         """
-        After a call whose answer could not be seen: count `token` as stale, so that the next call renews it behind it.
+        After a call whose answer could not be seen: count `token` as stale, so that the next call begins a renewal.
 
         For adapters, where the program's own code came between. At most four times per `RenewalPolicy.hold`, together
         with calls that were not replayed: whether a new token helps cannot be seen, either.

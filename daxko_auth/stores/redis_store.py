@@ -188,7 +188,7 @@ class RedisStore:
         def step(send: Send) -> bool:
             unreadable = False
             kept: bytes | None = _kept(send, name)
-            # Whenever it is another by then, somebody has replaced it, and that is judged anew.
+            # Whenever it is another by then, somebody has replaced it, and that is judged again.
             while kept is not None:
                 token = unsealed(key, kept)
                 unreadable |= bool(kept) and token is None
