@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -41,12 +42,16 @@ def audit(folder: Path, *reports: Report, status: int = 0, said: str = "") -> tu
         answer = report if isinstance(report, str) else json.dumps({"dependencies": report, "fixes": []})
         pins.with_suffix(".answer").write_text(answer, encoding="utf-8")
         files.append(pins)
-    stand_in = (
-        f"#!{sys.executable}\nimport pathlib, sys\n"
+    stand_in = folder / "stand_in.py"
+    stand_in.write_text(
+        "import pathlib, sys\n"
         "print(pathlib.Path(sys.argv[-1]).with_suffix('.answer').read_text())\n"
-        f"sys.exit({said!r} or {status})\n"
+        f"sys.exit({said!r} or {status})\n",
+        encoding="utf-8",
     )
-    executable(folder / "bin" / "pip-audit", stand_in)
+    # Not with Python in its first line: the path of that may hold a blank.
+    command = shlex.join((sys.executable, str(stand_in)))
+    executable(folder / "bin" / "pip-audit", f'#!/bin/sh\nexec {command} "$@"\n')
     return run(sys.executable, PROJECT / "scripts" / "audit", *files, path=folder / "bin")
 
 
